@@ -1,0 +1,67 @@
+# Every target makes the .venv by itself when it is missing or the lock has changed, and only then.
+#   make report                    the five notebooks on the shipped sample   (PROFILE=bbc for the BBC News articles)
+#   make test                      the tests
+# PYTHON picks the interpreter (3.10 to 3.13), PIP_ARGS goes to pip (say, an index of CPU-only torch builds).
+PYTHON ?= python3
+PIP_ARGS ?=
+PROFILE ?= quick
+ARGS ?=
+REPO =
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := notebooks,serve,dev
+STAMP := $(VENV)/.installed
+
+.PHONY: report test lab serve bench lint lock links clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4; grep -oE '^[a-z]+:' Makefile | tr -d : | sort | tr '\n' ' '; echo
+
+# The lock is made on 3.11; its pins also hold on 3.12 and 3.13. Python 3.10 is resolved from pyproject.toml's ranges.
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "make: $(PYTHON) is `$(PYTHON) -V 2>&1`; Python 3.10 to 3.13 is needed: make PYTHON=python3.11 …"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; \
+	then $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c requirements.lock -e '.[$(EXTRAS)]'; \
+	else $(BIN)/python -m pip install --quiet $(PIP_ARGS) -e '.[$(EXTRAS)]'; fi
+	touch $@
+
+report: $(STAMP)
+	$(BIN)/gpt2news report --profile $(PROFILE) $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab notebooks/01_explore.ipynb
+
+serve: $(STAMP)
+	$(BIN)/gpt2news serve $(ARGS)
+
+bench: $(STAMP)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(if $(wildcard notebooks/*.ipynb),$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb)
+	@if command -v actionlint >/dev/null; then actionlint; \
+	else echo "lint: actionlint is not on PATH, so .github/workflows were not checked"; fi
+
+lock:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "make: the lock is made on Python 3.11, not on `$(PYTHON) -V 2>&1`: make lock PYTHON=python3.11"; exit 1; }
+	rm -rf .lock && $(PYTHON) -m venv .lock
+	.lock/bin/python -m pip install --quiet --upgrade pip
+	.lock/bin/python -m pip install --quiet $(PIP_ARGS) torch==2.13.0 '.[$(EXTRAS)]'
+	.lock/bin/python -m pip freeze --exclude gpt2-news | grep -vE '^(nvidia|triton|cuda)' | sed 's/+[a-z0-9]*$$//' > requirements.lock.part
+	mv requirements.lock.part requirements.lock && rm -rf .lock build lib/*.egg-info
+
+links: $(STAMP)
+	$(BIN)/python -m gpt2news.links $(REPO)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache build lib/*.egg-info

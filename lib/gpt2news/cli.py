@@ -1,0 +1,90 @@
+"""The command `gpt2news`. Each part imports what it needs when it is called, so that answering never loads torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+SHIPPED = Path(__file__).resolve().parents[2] / "models" / "gpt2-mini-bbc"
+
+
+def _report(args: argparse.Namespace) -> int:
+    from gpt2news import reports
+
+    return reports.main(args)
+
+
+def _classify(args: argparse.Namespace) -> int:
+    from gpt2news.serving.predictor import ModelFolderError, Predictor
+
+    texts = args.text or [line.strip() for line in sys.stdin if line.strip()]
+    if not texts:
+        print("gpt2news classify: no text; give it as an argument or on standard input, one a line", file=sys.stderr)
+        return 2
+    try:
+        answers = Predictor(args.model)(texts)
+    except ModelFolderError as error:
+        print(f"gpt2news classify: {error}", file=sys.stderr)
+        return 2
+    for text, answer in zip(texts, answers, strict=True):
+        if args.json:
+            print(json.dumps(vars(answer)))
+            continue
+        if len(texts) > 1:
+            print(f"{text[:70]}{'…' if len(text) > 70 else ''}")
+        print(answer.topic if answer.answered else f"not sure (best guess: {answer.topic})")
+        for topic, probability in answer.probabilities.items():
+            print(f"  {topic:<16}{probability:6.1%}  {'█' * round(30 * probability)}".rstrip())
+        if answer.truncated:
+            print(f"  (read the first {answer.tokens} tokens)")
+    return 0
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from gpt2news.serving.predictor import ModelFolderError
+    from gpt2news.serving.server import serve
+
+    try:
+        serve(args.model, args.host, args.port)
+    except ModelFolderError as error:
+        print(f"gpt2news serve: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    main_parser = argparse.ArgumentParser(prog="gpt2news", description="Sort news articles into topics with GPT-2.")
+    commands = main_parser.add_subparsers(dest="command", required=True)
+
+    report = commands.add_parser("report", help="run the five notebooks and make the report")
+    report.add_argument("--profile", default="quick", help="a file of notebooks/profiles (default: %(default)s)")
+    report.add_argument("--name", help="folder under reports/ (default: the profile's name)")
+    report.add_argument("--fresh", action="store_true", help="run every chapter, changed or not")
+    report.add_argument("--set", action="append", default=[], metavar="CHAPTER.PARAMETER=VALUE", help="change one value; can be repeated")
+    report.set_defaults(run=_report)
+
+    classify = commands.add_parser("classify", help="say which topic a text has")
+    classify.add_argument("text", nargs="*", help="texts; without any, lines of standard input")
+    classify.add_argument("--json", action="store_true", help="one JSON object a text")
+    classify.set_defaults(run=_classify)
+
+    serve = commands.add_parser("serve", help="answer over HTTP: GET /ping, POST /invocations")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    serve.add_argument("--port", type=int, default=8080, help="default: %(default)s")
+    serve.set_defaults(run=_serve)
+    for command in (classify, serve):
+        command.add_argument("--model", type=Path, default=SHIPPED, help="a folder that chapter 05 made (default: models/gpt2-mini-bbc)")
+    return main_parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of the console script; returns the exit code."""
+    args = parser().parse_args(argv)
+    return args.run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

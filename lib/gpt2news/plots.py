@@ -1,0 +1,126 @@
+"""The look of every figure, and the figures that need more than a few lines. The only place that sets colours and type."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import display
+
+from gpt2news.runs import Run, atomic
+
+# Okabe and Ito's palette, safe for colour-blind readers; in the order of use.
+COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
+MODEL, RIVAL, QUIET = COLOURS[0], COLOURS[4], "#8a8f98"
+DPI = 160
+
+
+def style() -> None:
+    """Set the look of every figure that follows, and let pandas show whole words."""
+    sns.set_theme(style="whitegrid", palette=COLOURS, font_scale=0.95)
+    plt.rcParams.update({"figure.figsize": (7.2, 3.6), "figure.constrained_layout.use": True, "axes.titleweight": "bold",
+                         "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False})  # fmt: skip
+    pd.set_option("display.max_colwidth", 160)
+
+
+def colour_of(topics: list[str]) -> dict[str, tuple]:
+    """A colour a topic, the same in every figure of a run; more than eight topics take a wider palette."""
+    palette = COLOURS if len(topics) <= len(COLOURS) else sns.husl_palette(len(topics))
+    return dict(zip(sorted(topics), palette, strict=False))
+
+
+def show(figure: plt.Figure, run: Run, name: str, alt: str) -> None:
+    """Save a figure as `figures/<name>.png`, show it with its text alternative, and close it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    width = round(figure.get_size_inches()[0] * 96)
+    plt.close(figure)
+    with atomic(run.path("figures", f"{name}.png")) as file:
+        file.write_bytes(buffer.getvalue())
+    data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
+    display(data, raw=True, metadata={"image/png": {"alt": alt, "width": width, "name": name}})
+
+
+def marking_words(words: pd.DataFrame) -> plt.Figure:
+    """One small bar chart a topic of `corpus.marking_words`."""
+    topics = words["topic"].unique()
+    columns = min(5, len(topics))
+    rows = -(-len(topics) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(2.1 * columns, 2.6 * rows), squeeze=False)
+    for axis in axes.flat[len(topics) :]:
+        axis.axis("off")
+    for axis, topic in zip(axes.flat, topics, strict=False):
+        part = words[words["topic"] == topic][::-1]
+        axis.barh(part["word"], part["z"], color=colour_of(topics)[topic])
+        axis.set_title(topic, fontsize=10)
+        axis.tick_params(labelsize=8)
+    figure.supxlabel("z-scored log-odds", fontsize=9)
+    return figure
+
+
+def causal_mask(tokens: list[str]) -> plt.Figure:
+    """Who may look at whom: row token, column token; the last row sees them all."""
+    n = len(tokens)
+    figure, axis = plt.subplots(figsize=(4.8, 4.2))
+    sns.heatmap(np.tril(np.ones((n, n))), ax=axis, cmap=["#f0f2f5", MODEL], cbar=False, linewidths=1, square=True,
+                xticklabels=tokens, yticklabels=tokens)  # fmt: skip
+    axis.set(xlabel="may look at", ylabel="token")
+    axis.tick_params(axis="x", rotation=60)
+    axis.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def training_curves(histories: dict[str, list[dict]]) -> plt.Figure:
+    """Training and validation loss, and validation accuracy, of one or more `training.json` histories."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4))
+    for (name, history), colour in zip(histories.items(), COLOURS, strict=False):
+        train = pd.DataFrame([entry for entry in history if "loss" in entry])
+        val = pd.DataFrame([entry for entry in history if "eval_loss" in entry])
+        left.plot(train["epoch"], train["loss"], color=colour, alpha=0.45, label=f"{name}, training")
+        left.plot(val["epoch"], val["eval_loss"], color=colour, marker="o", ms=4, label=f"{name}, validation")
+        right.plot(val["epoch"], val["eval_accuracy"], color=colour, marker="o", ms=4, label=name)
+    left.set(title="loss", xlabel="epoch", ylabel="cross-entropy (nats)", ylim=(0, None))
+    right.set(title="validation accuracy", xlabel="epoch", ylim=(None, 1.005))
+    left.legend(fontsize=8)
+    right.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def confusion(truth: list[str], guess: list[str], topics: list[str]) -> plt.Figure:
+    """Confusion matrix in counts; a row is a true topic."""
+    table = pd.crosstab(pd.Categorical(truth, topics), pd.Categorical(guess, topics), dropna=False)
+    side = max(4.2, 0.5 * len(topics) + 1.5)
+    figure, axis = plt.subplots(figsize=(side + 0.8, side))
+    sns.heatmap(table, annot=len(topics) <= 20, fmt="d", cmap="Blues", cbar=False, square=True, ax=axis)
+    axis.set(xlabel="predicted", ylabel="true topic", xticklabels=topics, yticklabels=topics)
+    axis.tick_params(axis="x", rotation=35)
+    axis.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def intervals(rows: dict[str, dict[str, float]], label: str) -> plt.Figure:
+    """One dot with its 95 % interval a row; the first row is the model, the others are its rivals."""
+    figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.55 * len(rows)))
+    for place, (name, score) in enumerate(rows.items()):
+        colour = MODEL if place == 0 else RIVAL
+        axis.plot([score["low"], score["high"]], [place, place], color=colour, lw=3, alpha=0.5, solid_capstyle="round")
+        axis.plot(score["value"], place, "o", color=colour, ms=8)
+        axis.annotate(f"{score['value']:.3f}", (score["value"], place), (0, 9), textcoords="offset points", ha="center", fontsize=9)
+    axis.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=label, ylim=(len(rows) - 0.4, -0.7))
+    return figure
+
+
+def reliability(before: pd.DataFrame, after: pd.DataFrame) -> plt.Figure:
+    """Accuracy against confidence before and after temperature scaling; dot size is the number of texts."""
+    figure, axis = plt.subplots(figsize=(4.6, 4.2))
+    axis.plot([0, 1], [0, 1], color=QUIET, lw=1, ls="--", label="perfectly calibrated")
+    for table, colour, name in ((before, QUIET, "before"), (after, MODEL, "after temperature")):
+        axis.plot(table["confidence"], table["accuracy"], color=colour, alpha=0.6)
+        axis.scatter(table["confidence"], table["accuracy"], s=20 + 1.2 * table["n"], color=colour, alpha=0.8, label=name)
+    axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.04))
+    axis.legend(fontsize=8, loc="upper left")
+    return figure

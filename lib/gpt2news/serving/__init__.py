@@ -1,0 +1,1 @@
+"""What answers in production: ONNX Runtime, tokenizers and NumPy; no torch, no transformers."""
