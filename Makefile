@@ -9,10 +9,10 @@ ARGS ?=
 REPO =
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := notebooks,serve,dev
+EXTRAS := notebooks,serve,app,dev
 STAMP := $(VENV)/.installed
 
-.PHONY: report test lab serve bench lint lock links clean help
+.PHONY: report test lab app serve bench lint lock links clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +37,9 @@ test: $(STAMP)
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks/01_explore.ipynb
+
+app: $(STAMP)
+	$(BIN)/gpt2news app $(ARGS)
 
 serve: $(STAMP)
 	$(BIN)/gpt2news serve $(ARGS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,6 +56,23 @@ def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
+def _app(args: argparse.Namespace) -> int:
+    from gpt2news.serving.predictor import ModelFolderError, Predictor
+
+    if importlib.util.find_spec("streamlit") is None:
+        print("gpt2news app: streamlit is not installed: pip install 'gpt2-news[app]'", file=sys.stderr)
+        return 2
+    try:
+        Predictor(args.model)
+    except ModelFolderError as error:
+        print(f"gpt2news app: {error}", file=sys.stderr)
+        return 2
+    script = Path(__file__).parent / "serving" / "app.py"
+    options = ["--server.address", args.host, "--server.port", str(args.port), "--browser.gatherUsageStats", "false"]
+    options += ["--server.headless", "true", "--client.toolbarMode", "minimal"]
+    return subprocess.call([sys.executable, "-m", "streamlit", "run", str(script), *options, "--", str(args.model.resolve())])
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     main_parser = argparse.ArgumentParser(prog="gpt2news", description="Sort news articles into topics with GPT-2.")
@@ -75,7 +94,12 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     serve.add_argument("--port", type=int, default=8080, help="default: %(default)s")
     serve.set_defaults(run=_serve)
-    for command in (classify, serve):
+
+    app = commands.add_parser("app", help="the web app (Streamlit)")
+    app.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    app.add_argument("--port", type=int, default=8501, help="default: %(default)s")
+    app.set_defaults(run=_app)
+    for command in (classify, serve, app):
         command.add_argument("--model", type=Path, default=SHIPPED, help="a folder that chapter 05 made (default: models/gpt2-mini-bbc)")
     return main_parser
 

@@ -86,7 +86,8 @@ def parity(model_folder: Path, onnx_folder: Path, texts: list[str], truth: list[
     """How far the exported models are from torch on the same texts.
 
     Returns:
-        `parity_max_abs_diff` (fp32 ONNX against torch, logits), `accuracy_torch`, `accuracy_int8`, `accuracy_drop` (torch minus int8), `same_answer` (share of texts).
+        `parity_max_abs_diff` (fp32 ONNX against torch, logits), `accuracy_torch`, `accuracy_int8`,
+        `accuracy_drop` (torch minus int8), `same_answer` (share of texts).
     """
     classifier = Classifier(model_folder)
     torch_logits = classifier.logits(texts)

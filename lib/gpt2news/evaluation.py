@@ -89,7 +89,8 @@ def scores(truth: np.ndarray, probabilities: np.ndarray, topics: list[str]) -> d
         probabilities: (n, topics).
 
     Returns:
-        `accuracy` (Wilson) and `macro_f1` (bootstrap) with intervals, `log_loss` (nats), `ece`, `n`, and `per_topic` (precision, recall, f1, n).
+        `accuracy` (Wilson) and `macro_f1` (bootstrap) with intervals, `log_loss` (nats), `ece`, `n`, and
+        `per_topic` (precision, recall, f1, n).
     """
     n, guess, labels = len(truth), probabilities.argmax(axis=1), np.arange(len(topics))
     macro = lambda rows: f1_score(truth[rows], guess[rows], labels=labels, average="macro", zero_division=0)  # noqa: E731

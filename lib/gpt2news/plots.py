@@ -105,7 +105,7 @@ def confusion(truth: list[str], guess: list[str], topics: list[str]) -> plt.Figu
 def intervals(rows: dict[str, dict[str, float]], label: str) -> plt.Figure:
     """One dot with its 95 % interval a row; the first row is the model, the others are its rivals."""
     figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.55 * len(rows)))
-    for place, (name, score) in enumerate(rows.items()):
+    for place, score in enumerate(rows.values()):
         colour = MODEL if place == 0 else RIVAL
         axis.plot([score["low"], score["high"]], [place, place], color=colour, lw=3, alpha=0.5, solid_capstyle="round")
         axis.plot(score["value"], place, "o", color=colour, ms=8)

@@ -165,6 +165,8 @@ def run_report(
         CorpusError: the corpus cannot be found or downloaded.
     """
     values = load_profile(profile, tuple(sets), notebooks)
+    for dataset in {v["dataset"] for v in values.values() if "dataset" in v}:
+        locate(dataset)  # a download, or its failure, belongs before the first chapter
     run = Run(name or profile)
     lock = FileLock(reports_root() / f".{run.name}.lock")
     try:

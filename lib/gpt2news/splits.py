@@ -106,7 +106,7 @@ def write_split(frame: pd.DataFrame, folder: Path, facts: dict) -> dict:
         "duplicates_removed": int((frame["split"] == "duplicate").sum()),
         "sha256": {part: sha256_of(folder / f"{part}.csv") for part in PARTS},
         "groups": [rows["source_id"].tolist() for rows in groups],
-        "conflicting_topics": [dict(zip(rows["source_id"], rows["topic"], strict=True)) for rows in groups if rows["topic"].nunique() > 1],
+        "conflicting_topics": [dict(zip(rows["source_id"], rows["topic"], strict=True)) for rows in groups if len(set(rows["topic"])) > 1],
     }
     with atomic(folder / "split.json") as file:
         file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
