@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import display
+from IPython.display import HTML, display
 
 from gpt2news.runs import Run, atomic
 
@@ -31,6 +31,11 @@ def colour_of(topics: list[str]) -> dict[str, tuple]:
     """A colour a topic, the same in every figure of a run; more than eight topics take a wider palette."""
     palette = COLOURS if len(topics) <= len(COLOURS) else sns.husl_palette(len(topics))
     return dict(zip(sorted(topics), palette, strict=False))
+
+
+def table(frame: pd.DataFrame) -> HTML:
+    """A frame as a plain table: no index, no empty corner."""
+    return HTML(frame.to_html(index=False, border=0))
 
 
 def show(figure: plt.Figure, run: Run, name: str, alt: str) -> None:

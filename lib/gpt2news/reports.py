@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -327,9 +329,15 @@ def _css() -> str:
 
 
 def _render_chapter(run: Run, chapter: str, notebook) -> None:
+    notebook = copy.deepcopy(notebook)
     names = list(CHAPTERS)
     place = names.index(chapter)
     around = {"previous": names[place - 1] if place else None, "next": names[place + 1] if place + 1 < len(names) else None}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            text = re.sub(r"\[!\[([^\]]*)\]\([^)]*\)\](?=\()", r"[\1]", cell.source)  # a badge is a picture from outside: keep its link
+            cell.source = re.sub(rf"\]\(({'|'.join(CHAPTERS)})\.ipynb\)", r"](\1.html)", text)
+    notebook.cells = [cell for cell in notebook.cells if "setup" not in cell.metadata.get("tags", [])]
     exporter = HTMLExporter(template_name="chapter", extra_template_basedirs=[str(TEMPLATES)])
     html, _ = exporter.from_notebook_node(notebook, resources={"report": {"title": f"{chapter}: {run.name}", "css": _css(), **around}})
     with atomic(run.path(f"{chapter}.html")) as file:

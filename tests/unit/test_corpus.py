@@ -108,9 +108,11 @@ def test_csv_values_that_look_missing_stay_text(tmp_path):
     assert load_corpus(tmp_path / "news.csv")["text"].iloc[2] == "NA"
 
 
-def test_csv_with_a_byte_order_mark(tmp_path):
-    table().to_csv(tmp_path / "news.csv", index=False, encoding="utf-8-sig")
-    assert len(load_corpus(tmp_path / "news.csv")) == 24
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path, suffix):
+    content = table().to_csv(index=False) if suffix == "csv" else table().to_json(orient="records", lines=True)
+    (tmp_path / f"news.{suffix}").write_text(content, encoding="utf-8-sig")
+    assert len(load_corpus(tmp_path / f"news.{suffix}")) == 24
 
 
 def test_archive_members_are_read_with_their_topic(raw):
@@ -232,13 +234,18 @@ def test_archive_member_that_points_outside(raw, member):
     assert [path.name for path in raw.parent.rglob("*evil*")] == []
 
 
-@pytest.mark.parametrize("fault", ["half", "nothing", "damaged"])
+@pytest.mark.parametrize("fault", ["half", "nothing", "not deflate", "another checksum"])
 def test_archive_that_is_not_whole(raw, fault):
-    path = raw / "bbc-fulltext.zip"
-    write_archive(path, {"bbc/business/001.txt": np.random.default_rng(0).bytes(4000).hex()})
+    path, member = raw / "bbc-fulltext.zip", "bbc/business/001.txt"
+    write_archive(path, {member: np.random.default_rng(0).bytes(4000).hex()})
     content = path.read_bytes()
-    middle = len(content) // 2
-    broken = {"half": content[:middle], "nothing": b"", "damaged": content[:middle] + b"\xff" * 99 + content[middle + 99 :]}
+    start, middle = 30 + len(member), len(content) // 2
+    broken = {
+        "half": content[:middle],
+        "nothing": b"",
+        "not deflate": content[:start] + b"\x07" + content[start + 1 :],  # a kind of block that there is not
+        "another checksum": content[:middle] + b"\xff" * 99 + content[middle + 99 :],
+    }
     path.write_bytes(broken[fault])
     with pytest.raises(CorpusError, match=r"bbc-fulltext.zip: not a whole zip file .* fetch it again"):
         load_corpus("bbc")
@@ -335,8 +342,8 @@ def test_word_counts():
 # --- the real thing ---------------------------------------------------------------------------------------------------
 
 
-def test_both_bbc_sources_are_the_same_texts(bbc_folder, raw, monkeypatch):
-    monkeypatch.setenv("GPT2NEWS_DATA", str(bbc_folder))
+def test_both_bbc_sources_are_the_same_texts(bbc_data, raw, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_DATA", str(bbc_data))
     archive, table_ = load_corpus("bbc"), load_corpus("bbc-csv")
     assert len(archive) == len(table_) == 2225
     pairs = [sorted(zip(frame["text"].map(normalise), frame["topic"], strict=True)) for frame in (archive, table_)]

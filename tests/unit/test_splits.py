@@ -231,15 +231,15 @@ def test_article_split_is_put_in_the_order_of_the_rows(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def bbc(bbc_folder, tmp_path_factory) -> pd.DataFrame:
+def bbc(bbc_data, tmp_path_factory) -> pd.DataFrame:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus, "RAW", tmp_path_factory.mktemp("empty"))
-        patch.setenv("GPT2NEWS_DATA", str(bbc_folder))
+        patch.setenv("GPT2NEWS_DATA", str(bbc_data))
         return load_corpus("bbc-csv")
 
 
-def test_the_articles_split_of_bbc_news_leaks(bbc, bbc_folder):
-    leaks = find_leaks(rows_of(article_split(bbc, bbc_folder / "article_split.csv")))
+def test_the_articles_split_of_bbc_news_leaks(bbc, bbc_data):
+    leaks = find_leaks(rows_of(article_split(bbc, bbc_data / "article_split.csv")))
     exact = leaks[leaks["jaccard"] == 1]
     assert exact.groupby("part").size().to_dict() == {"test": 19, "val": 16}
 

@@ -1,0 +1,245 @@
+import json
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpt2news.serving.predictor import Answer, ModelFolderError, Predictor
+
+MIXED = [
+    "Shares fell sharply after the bank cut its forecast for the year.",
+    "Goal!",
+    "The minister promised a vote on the new law before the election. " * 5,
+    "The final match",
+    "bank",
+    "Election: the striker promised the bank a law, twice, in the final minutes of the year",
+    "The bank of the year",
+]
+
+
+@pytest.fixture(scope="module")
+def fp32(exported) -> Predictor:
+    return Predictor(exported, "model.onnx")
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    exp = np.exp(logits.astype(np.float64))
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+def in_a_new_process(code: str, *arguments: str):
+    """What `code` prints as JSON."""
+    command = [sys.executable, "-c", code, *arguments]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+# --- what it loads ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["gpt2news.serving.predictor", "gpt2news.serving.server", "gpt2news.cli"])
+def test_importing_loads_nothing_heavy(module):
+    code = "import json, sys; __import__(sys.argv[1]); print(json.dumps([m for m in sys.modules if '.' not in m]))"
+    loaded = in_a_new_process(code, module)
+    assert {"gpt2news", "json"} <= set(loaded)
+    assert not {"torch", "transformers", "pandas", "sklearn", "matplotlib"} & set(loaded)
+
+
+def test_answering_opens_three_files_and_never_a_pickle(copy, tmp_path):
+    """The trap would make a file on being unpickled; opened by Python at all, it would be in the list."""
+    folder, trap = copy(), tmp_path / "sprung"
+    bait = pickle.dumps(MakesAFile(trap))
+    for name in ("model.pkl", "pytorch_model.bin", "training_args.bin"):
+        (folder / name).write_bytes(bait)
+    code = """
+import json, os, sys
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event in ("open", "pickle.find_class") else None)
+from gpt2news.serving.predictor import Predictor
+answers = Predictor(sys.argv[1])(["The bank"])
+print(json.dumps(sorted({os.path.basename(name) for name in opened if name.startswith(sys.argv[1])})))
+"""
+    assert in_a_new_process(code, str(folder)) == ["model.int8.onnx", "serving.json", "tokenizer.json"]
+    assert not trap.exists()
+    pickle.loads(bait).close()
+    assert trap.exists()  # the trap works
+
+
+class MakesAFile:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+# --- what it answers --------------------------------------------------------------------------------------------------
+
+
+def test_fp32_gives_what_torch_gives(fp32, tiny_model):
+    from gpt2news.finetune import Classifier
+
+    wanted = Classifier(tiny_model).logits(MIXED)
+    assert np.ptp(wanted, axis=0).min() > 0.1  # the texts differ, so an answer to another text would show
+    given, _ = fp32.logits(MIXED)
+    assert given.shape == (len(MIXED), 3)
+    assert np.abs(given - wanted).max() < 1e-4
+
+
+def test_int8_is_the_default_and_near(fp32, exported):
+    int8 = Predictor(exported)
+    assert int8.model_file == "model.int8.onnx"
+    difference = np.abs(int8.logits(MIXED)[0] - fp32.logits(MIXED)[0]).max()
+    assert 0 < difference < 1
+
+
+def test_probabilities_are_calibrated_and_ranked(fp32):
+    logits, _ = fp32.logits(MIXED)
+    for answer, wanted in zip(fp32(MIXED), softmax(logits / 1.5), strict=True):
+        assert answer.probabilities == pytest.approx(dict(zip(fp32.topics, wanted, strict=True)))
+        assert list(answer.probabilities.values()) == sorted(answer.probabilities.values(), reverse=True)
+        assert answer.topic == fp32.topics[wanted.argmax()] == next(iter(answer.probabilities))
+        assert answer.probability == answer.probabilities[answer.topic]
+        assert sum(answer.probabilities.values()) == pytest.approx(1)
+
+
+def test_order_is_kept(fp32):
+    forwards, backwards = fp32.logits(MIXED)[0], fp32.logits(MIXED[::-1])[0]
+    assert np.abs(forwards - backwards[::-1]).max() < 1e-5
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 30, 4096])
+def test_a_batch_of_mixed_lengths_is_answered_as_one_by_one(fp32, batch_tokens):
+    texts = MIXED * 3
+    given, counts = fp32.logits(texts, batch_tokens)
+    alone = [fp32.logits([text]) for text in texts]
+    assert np.abs(given - np.concatenate([logits for logits, _ in alone])).max() < 1e-5
+    assert counts == [n for _, (n,) in alone]
+
+
+def test_no_batch_is_larger_than_asked(exported, monkeypatch):
+    predictor = Predictor(exported, "model.onnx")
+    run, shapes = predictor.session.run, []
+
+    class Watched:
+        def run(self, outputs, inputs):
+            shapes.append(inputs["input_ids"].shape)
+            return run(outputs, inputs)
+
+    monkeypatch.setattr(predictor, "session", Watched())
+    predictor.logits(MIXED * 4, batch_tokens=100)
+    assert sum(rows for rows, _ in shapes) == len(MIXED) * 4
+    assert max(rows * tokens for rows, tokens in shapes) <= 100
+    assert max(rows for rows, _ in shapes) > 1
+
+
+def test_truncation_is_reported_and_the_rest_not_read(fp32):
+    long = MIXED[2]
+    whole, cut = fp32(["The bank"])[0], fp32([long, long + " and more of it"])
+    assert (whole.truncated, whole.tokens < 24) == (False, True)
+    assert [(answer.truncated, answer.tokens) for answer in cut] == [(True, 24)] * 2
+    assert cut[0].probabilities == pytest.approx(cut[1].probabilities, abs=1e-6)
+
+
+def test_a_text_of_just_the_longest_length_is_not_called_truncated(fp32):
+    counts = {}
+    for words in range(1, 40):
+        counts[fp32.logits(["a " * words])[1][0]] = "a " * words
+    assert [fp32([counts[n]])[0].truncated for n in (23, 24, 25)] == [False, False, True]
+
+
+@pytest.mark.parametrize("text", ["", "  \n\t", "!!! ???", "日本語"])
+def test_a_text_with_nothing_to_read_is_not_answered(fp32, text):
+    nothing, something = fp32([text, MIXED[0]])
+    assert (nothing.answered, nothing.tokens, nothing.truncated) == (False, 0, False)
+    assert something.answered
+
+
+def test_half_a_surrogate_pair_is_no_error(fp32):
+    assert fp32(["the bank \ud83d"])[0].probabilities == pytest.approx(fp32(["the bank ?"])[0].probabilities)
+
+
+def test_no_texts_no_answers(fp32):
+    assert fp32([]) == []
+
+
+def test_one_text_in_place_of_a_list_is_refused(fp32):
+    with pytest.raises(TypeError, match="a list of texts"):
+        fp32("the bank")
+
+
+def test_threshold_is_respected(fp32, copy):
+    probabilities = [answer.probability for answer in fp32(MIXED)]
+    threshold = sorted(probabilities)[len(MIXED) // 2]  # one is just at it, some are under it
+    answers = Predictor(copy(threshold=threshold), "model.onnx")(MIXED)
+    assert [answer.answered for answer in answers] == [p >= threshold for p in probabilities]
+    assert {answer.answered for answer in answers} == {True, False}
+
+
+def test_eight_threads_get_the_same_answers(fp32):
+    wanted = fp32(MIXED)
+
+    def ask(turn: int) -> list[Answer]:
+        shift = turn % len(MIXED)
+        answers = fp32(MIXED[shift:] + MIXED[:shift])
+        return answers[len(MIXED) - shift :] + answers[: len(MIXED) - shift]
+
+    with ThreadPoolExecutor(8) as pool:
+        for answers in pool.map(ask, range(64)):
+            assert [a.topic for a in answers] == [w.topic for w in wanted]
+            assert [a.probability for a in answers] == pytest.approx([w.probability for w in wanted], abs=1e-5)
+
+
+# --- what it refuses --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.int8.onnx"])
+def test_a_changed_file_is_refused_by_name(copy, name):
+    folder = copy()
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelFolderError, match=rf"{name}: not the file that serving\.json lists .* copy the folder again"):
+        Predictor(folder)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.int8.onnx"])
+def test_a_missing_file_is_named(copy, name):
+    folder = copy()
+    (folder / name).unlink()
+    with pytest.raises(ModelFolderError, match=rf"{name} is not there or not listed in serving\.json"):
+        Predictor(folder)
+
+
+def test_a_file_that_is_not_listed_is_refused(copy):
+    folder = copy()
+    (folder / "other.onnx").write_bytes((folder / "model.onnx").read_bytes())
+    with pytest.raises(ModelFolderError, match=r"other\.onnx is not there or not listed"):
+        Predictor(folder, "other.onnx")
+
+
+def test_a_folder_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(ModelFolderError, match=r"no serving\.json; give a folder that chapter 05 made"):
+        Predictor(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["topics", "max_length", "pad_token_id", "temperature", "threshold", "model", "sha256"])
+def test_a_manifest_that_lacks_a_value_names_it(copy, key):
+    with pytest.raises(ModelFolderError, match=rf"serving\.json: KeyError\('{key}'\); make the folder again"):
+        Predictor(copy(**{key: None}))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"topics": 3}'])
+def test_a_manifest_that_cannot_be_read(copy, content):
+    folder = copy()
+    (folder / "serving.json").write_text(content)
+    with pytest.raises(ModelFolderError, match=r"serving\.json: .*; make the folder again"):
+        Predictor(folder)
+
+
+def test_topics_that_do_not_fit_the_model(copy):
+    with pytest.raises(ModelFolderError, match=r"model\.int8\.onnx has 3 outputs, serving\.json 2 topics"):
+        Predictor(copy(topics=["business", "sport"]))

@@ -1,0 +1,140 @@
+import asyncio
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+from gpt2news.serving.predictor import ModelFolderError, Predictor
+from gpt2news.serving.server import MAX_BODY, MAX_TEXTS, make_app
+
+TEXTS = ["The bank cut its forecast", "Goal!", "The minister promised a vote on the new law " * 5, ""]
+
+
+@pytest.fixture(scope="module")
+def client(exported):
+    with TestClient(make_app(exported), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def wanted(exported) -> list[dict]:
+    """What the predictor itself says of `TEXTS`, as JSON has it."""
+    return json.loads(json.dumps([vars(answer) for answer in Predictor(exported)(TEXTS)]))
+
+
+def test_ping(client):
+    answer = client.get("/ping")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "model": "model.int8.onnx", "topics": ["business", "politics", "sport"]}
+
+
+def test_one_text_gives_one_answer(client, exported):
+    answer = client.post("/invocations", json={"text": TEXTS[0]})
+    assert answer.status_code == 200
+    (alone,) = Predictor(exported)([TEXTS[0]])
+    assert answer.json() == vars(alone)
+    assert set(answer.json()) == {"topic", "probability", "answered", "probabilities", "tokens", "truncated"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"texts": TEXTS}, TEXTS, [{"text": text} for text in TEXTS], {"texts": [{"text": t} for t in TEXTS]}, {"text": TEXTS}],
+    ids=["texts", "list", "list of objects", "texts of objects", "text"],
+)
+def test_many_texts_give_a_list_in_order(client, wanted, body):
+    answer = client.post("/invocations", json=body)
+    assert answer.status_code == 200
+    assert answer.json() == wanted
+    assert [row["answered"] for row in wanted] == [True, True, True, False]
+    assert [row["truncated"] for row in wanted] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("body", [{"texts": TEXTS[:1]}, TEXTS[:1], {"texts": TEXTS[0]}, {"texts": TEXTS[:1], "text": "other"}])
+def test_a_list_of_one_stays_a_list(client, exported, body):
+    (alone,) = Predictor(exported)(TEXTS[:1])
+    assert client.post("/invocations", json=body).json() == [vars(alone)]
+
+
+def test_each_request_has_its_number(client):
+    numbers = {client.post("/invocations", json={"text": "bank"}).headers["x-request-id"] for _ in range(3)}
+    assert len(numbers) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({}, 'send {"text": "…"}'),
+        ([], 'send {"text": "…"}'),
+        ({"texts": []}, 'send {"text": "…"}'),
+        ({"text": 3}, 'send {"text": "…"}'),
+        ({"text": {"text": "a"}}, 'send {"text": "…"}'),
+        ({"texts": None, "text": "a"}, 'send {"text": "…"}'),
+        (None, 'send {"text": "…"}'),
+        (7, 'send {"text": "…"}'),
+        (["a", 3], "text number 2 is not a string"),
+        ({"texts": ["a", "b", None]}, "text number 3 is not a string"),
+        ([{"text": "a"}, {"body": "b"}], "text number 2 is not a string"),
+        ([["a"]], "text number 1 is not a string"),
+    ],
+)
+def test_a_body_of_another_form_is_refused_with_the_right_one(client, body, says):
+    answer = client.post("/invocations", content=json.dumps(body))
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"text=a", b'{"text": "caf\xe9"}', b"\xff\xfe{", b"[" * 100_000, b"9" * 5000],
+    ids=["empty", "cut", "form", "latin-1", "utf-16", "deep", "digits"],
+)
+def test_a_body_that_is_not_json_is_refused(client, raw):
+    answer = client.post("/invocations", content=raw)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("bad request: ")
+
+
+def test_half_a_surrogate_pair_is_answered(client):
+    assert client.post("/invocations", content=rb'{"text": "the bank \ud83d"}').status_code == 200
+
+
+def test_a_body_that_is_too_large_is_refused(client):
+    answer = client.post("/invocations", content=json.dumps({"text": "a" * MAX_BODY}))
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == "body over 2,000,000 bytes"
+    assert client.post("/invocations", content=b'{"text": "bank"}'.ljust(MAX_BODY)).status_code == 200  # just as large as may be
+
+
+def test_a_body_without_end_is_refused_before_it_has_all_come(client):
+    """The test client would read the whole body first, so this speaks to the application itself."""
+    asked, sent = [], []
+
+    async def receive():
+        asked.append(1)
+        assert len(asked) < 20, "it reads without end"
+        return {"type": "http.request", "body": b"a" * (MAX_BODY // 4), "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/invocations", "query_string": b"", "headers": []}
+    asyncio.run(client.app(scope, receive, send))
+    assert sent[0]["status"] == 413
+    assert len(asked) == 5
+
+
+def test_too_many_texts_are_refused(client):
+    answer = client.post("/invocations", json=["bank"] * (MAX_TEXTS + 1))
+    assert answer.status_code == 422
+    assert "257 texts; at most 256 a request" in answer.json()["detail"]
+    assert len(client.post("/invocations", json=["bank"] * MAX_TEXTS).json()) == MAX_TEXTS
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/invocations", 405), ("POST", "/ping", 405), ("GET", "/etc", 404)])
+def test_other_requests(client, method, path, status):
+    assert client.request(method, path).status_code == status
+
+
+def test_a_folder_that_cannot_be_served_stops_the_start(tmp_path):
+    with pytest.raises(ModelFolderError, match=r"no serving\.json"):
+        make_app(tmp_path)
