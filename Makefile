@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 EXTRAS := notebooks,serve,app,dev
 STAMP := $(VENV)/.installed
 
-.PHONY: report test lab app serve bench lint lock links clean help
+.PHONY: report test lab app ship serve bench lint lock links clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -40,6 +40,9 @@ lab: $(STAMP)
 
 app: $(STAMP)
 	$(BIN)/gpt2news app $(ARGS)
+
+ship: $(STAMP)
+	$(BIN)/python models/ship.py
 
 serve: $(STAMP)
 	$(BIN)/gpt2news serve $(ARGS)

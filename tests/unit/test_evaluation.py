@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,6 +142,13 @@ def test_coverage_goes_from_the_surest_text_to_all():
 # --- scores and rivals ------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def few_draws(monkeypatch):
+    """2,000 macro F1 scores take seconds."""
+    monkeypatch.setattr(evaluation, "bootstrap", functools.partial(bootstrap, draws=50))
+
+
+@pytest.mark.usefixtures("few_draws")
 def test_scores_by_hand():
     truth = np.array([0, 0, 0, 1, 1, 2])
     guess = np.array([0, 0, 1, 1, 1, 1])
@@ -157,6 +166,7 @@ def test_scores_by_hand():
     assert given["ece"] == pytest.approx(0.8 - 4 / 6)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_scores_of_a_part_that_lacks_a_topic():
     given = scores(np.array([0, 1]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]), TOPICS)
     assert given["per_topic"]["up"]["n"] == 0

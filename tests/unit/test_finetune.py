@@ -1,0 +1,140 @@
+"""Fine-tuning on a model made on the spot: what it leaves, the same twice, and clear errors."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from gpt2news import finetune as ft
+from gpt2news import splits
+from gpt2news.corpus import ROOT
+
+WORDS = {"sport": "goal keeper penalty cup striker", "business": "shares profit bank market forecast"}
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    random = np.random.default_rng(0)
+    rows = []
+    for i in range(80):
+        topic = ("sport", "business")[i % 2]
+        words = random.choice(WORDS[topic].split(), size=random.integers(6, 12))
+        rows.append({"text": f"Number {i}: " + " ".join(words) + ".", "topic": topic, "source_id": str(i)})
+    frame = pd.DataFrame(rows)
+    frame["split"] = ["train"] * 60 + ["val"] * 10 + ["test"] * 10
+    folder = tmp_path_factory.mktemp("split")
+    splits.write_split(frame.assign(group=range(80)), folder, {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory, split):
+    folder = tmp_path_factory.mktemp("backbone")
+    tokenizer = ft.train_tokenizer(splits.read_split(split)["train"]["text"].tolist(), 400)
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=32, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0, pad_token_id=1
+    )
+    GPT2LMHeadModel(config).half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+SETTINGS = {"epochs": 4, "batch_size": 8, "learning_rate": 5e-3, "max_length": 24}
+
+
+def test_learns_and_leaves_a_whole_model_folder(split, backbone, tmp_path):
+    lines = []
+    record = ft.finetune(split, tmp_path / "model", backbone=backbone, say=lines.append, **SETTINGS)
+    assert len(lines) == 4
+    assert "epoch 4/4" in lines[-1]
+    assert record["topics"] == ["business", "sport"]
+    assert json.loads((tmp_path / "model" / "training.json").read_text())["history"]
+    model = ft.Classifier(tmp_path / "model")
+    test = splits.read_split(split)["test"]
+    probabilities = model(test["text"].tolist())
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(10), abs=1e-5)
+    assert (np.array(model.topics)[probabilities.argmax(axis=1)] == test["topic"]).mean() >= 0.9
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_same_seed_same_weights_other_seed_others(split, backbone, tmp_path):
+    def weights(name, seed):
+        ft.finetune(split, tmp_path / name, backbone=backbone, seed=seed, say=lambda _: None, **{**SETTINGS, "epochs": 1})
+        return hashlib.sha256((tmp_path / name / "model.safetensors").read_bytes()).hexdigest()
+
+    assert weights("a", 1) == weights("b", 1) != weights("c", 2)
+
+
+def test_truncation_and_normaliser_travel_in_the_tokenizers_file(split, backbone, tmp_path):
+    from tokenizers import Tokenizer
+
+    ft.finetune(split, tmp_path / "m", backbone=backbone, say=lambda _: None, **{**SETTINGS, "epochs": 1})
+    tokenizer = Tokenizer.from_file(str(tmp_path / "m" / "tokenizer.json"))
+    assert len(tokenizer.encode("goal " * 100).ids) == 24
+    assert tokenizer.encode("GOAL, Keeper!").ids == tokenizer.encode("goal keeper").ids
+
+
+def test_padding_on_the_right_changes_nothing(backbone):
+    tokenizer = ft.load_tokenizer(backbone, 24)
+    model = ft.load_model(backbone, ["a", "b"], tokenizer.pad_token_id, 24).eval()
+    long, short = ft.encode(tokenizer, ["goal keeper penalty cup striker goal", "profit"])
+    with torch.no_grad():
+        both = model(input_ids=ft.pad([long, short], tokenizer.pad_token_id)).logits
+        alone = model(input_ids=torch.tensor([short])).logits
+    assert torch.allclose(both[1], alone[0], atol=1e-5)
+
+
+def test_an_empty_text_is_read_as_the_end_token(backbone):
+    assert ft.encode(ft.load_tokenizer(backbone, 24), ["", "  "]) == [[0], [0]]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"backbone": "models/nowhere"}, ft.BackboneError, "no folder with a config.json"),
+        ({"backbone": "just-a-name"}, ft.BackboneError, "not a hub name"),
+        ({"max_length": 64}, ft.BackboneError, "reads 32 tokens at most"),
+        ({"epochs": 0}, ValueError, "epochs = 0: a number over 0"),
+        ({"learning_rate": -1.0}, ValueError, "learning_rate = -1.0"),
+        ({"batch_size": 0}, ValueError, "batch_size = 0"),
+    ],
+)
+def test_misuse_is_said_and_leaves_nothing(split, backbone, tmp_path, change, error, message):
+    with pytest.raises(error, match=message):
+        ft.finetune(split, tmp_path / "model", **{"backbone": backbone, **SETTINGS, **change})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_hub_out_of_reach_says_the_way_out(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ft.BackboneError, match="download the model elsewhere"):
+        ft.load_tokenizer("nobody/nothing", 24)
+
+
+def test_a_missing_split_names_the_chapter(tmp_path, backbone):
+    with pytest.raises(FileNotFoundError, match="02_split makes them"):
+        ft.finetune(tmp_path, tmp_path / "model", backbone=backbone, **SETTINGS)
+
+
+def test_pretraining_stops_and_goes_on(tmp_path):
+    """The shipped backbone's script, on a few lines of text: cut in two it sees the same steps."""
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"line {i} of a small text about nothing in particular\n" for i in range(5000)))
+    script = str(ROOT / "models" / "pretrain_gpt2_mini.py")
+    shape = ["--layers", "1", "--width", "16", "--heads", "2", "--vocab", "300", "--context", "16", "--batch", "2"]
+    places = ["--text", str(text), "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    command = [sys.executable, script, *places, *shape, "--every", "2", "--steps", "6"]
+    first = subprocess.run([*command, "--minutes", "0.0001"], capture_output=True, text=True, check=True)
+    assert "stopped at step 1; run the same command to go on" in first.stdout
+    second = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "going on at step 1 of 6" in second.stdout
+    facts = json.loads((tmp_path / "out" / "pretraining.json").read_text())
+    assert facts["tokens_seen"] == 6 * 2 * 16
+    assert (tmp_path / "out" / "model.safetensors").exists()
