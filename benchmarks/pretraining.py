@@ -61,7 +61,7 @@ def main() -> None:
     args = parser.parse_args()
     defaults = reports.parameters_of(reports.NOTEBOOKS / "03_finetune.ipynb")
     values = {**defaults, **reports.load_profile(args.profile)["03_finetune"]}
-    settings = {key: values[key] for key in ("backbone", "epochs", "batch_size", "learning_rate", "max_length")}
+    settings = {key: values[key] for key in ("backbone", "epochs", "batch_size", "learning_rate", "max_length", "pooling")}
     frame = corpus.load_corpus(args.dataset)
     run = runs.Run("bench-pretraining")
     name = f"{args.dataset}{'-article' if args.article_split else ''}.json"

@@ -25,15 +25,18 @@ from gpt2news.serving.predictor import MANIFEST, Predictor, sha256_of
 FP32, INT8 = "model.onnx", "model.int8.onnx"
 
 
-class _LastToken(torch.nn.Module):
+class _Exported(torch.nn.Module):
     """(batch, tokens) ids and (batch,) positions of the last real token -> (batch, topics) logits."""
 
-    def __init__(self, model):
+    def __init__(self, model, pooling):
         super().__init__()
-        self.model = model
+        self.model, self.pooling = model, pooling
 
     def forward(self, input_ids, last):
         hidden = self.model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
+        if self.pooling == "mean":
+            real = (torch.arange(input_ids.shape[1])[None, :] <= last[:, None]).unsqueeze(-1)
+            return self.model.score((hidden * real).sum(dim=1) / (last + 1)[:, None])
         return self.model.score(hidden[torch.arange(hidden.shape[0]), last])
 
 
@@ -63,7 +66,7 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns of its own internals
             torch.onnx.export(
-                _LastToken(model), (ids, last), part / FP32, dynamo=True, verbose=False, external_data=False,
+                _Exported(model, classifier.pooling), (ids, last), part / FP32, dynamo=True, verbose=False, external_data=False,
                 input_names=["input_ids", "last"], output_names=["logits"],
                 dynamic_shapes=({0: "batch", 1: "tokens"}, {0: "batch"}),
             )  # fmt: skip

@@ -15,12 +15,14 @@ from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    GPT2ForSequenceClassification,
     PreTrainedTokenizerFast,
     Trainer,
     TrainerCallback,
     TrainingArguments,
     set_seed,
 )
+from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging as transformers_logging
 
@@ -34,6 +36,21 @@ PINNED = {"openai-community/gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e"}
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
+
+
+class MeanPooled(GPT2ForSequenceClassification):
+    """GPT-2 that classifies on the mean of the states of all real tokens, instead of the state of the last one."""
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> SequenceClassifierOutput:
+        """(batch, tokens) ids, padded on the right -> (batch, topics) logits, and the loss where labels are given."""
+        states = self.transformer(input_ids=input_ids, use_cache=False).last_hidden_state
+        real = (input_ids != self.config.pad_token_id).unsqueeze(-1)
+        logits = self.score((states * real).sum(dim=1) / real.sum(dim=1).clamp(min=1))
+        loss = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+POOLINGS = {"last": AutoModelForSequenceClassification, "mean": MeanPooled}
 
 
 class BackboneError(ValueError):
@@ -105,10 +122,13 @@ def load_tokenizer(backbone: str, max_length: int, normalise: bool = False) -> P
     return tokenizer
 
 
-def load_model(backbone: str, topics: list[str], pad_token_id: int, max_length: int, from_scratch: bool = False) -> torch.nn.Module:
-    """A backbone with a new linear layer that reads the last real token, one output a topic (fp32).
+def load_model(
+    backbone: str, topics: list[str], pad_token_id: int, max_length: int, from_scratch: bool = False, pooling: str = "last"
+) -> torch.nn.Module:
+    """A backbone with a new linear layer, one output a topic (fp32).
 
     Args:
+        pooling: what the layer reads: the state of the `last` real token, or the `mean` of all (GPT-2 only).
         from_scratch: the backbone's shape with random weights.
 
     Raises:
@@ -118,15 +138,19 @@ def load_model(backbone: str, topics: list[str], pad_token_id: int, max_length: 
     config = _load(AutoConfig.from_pretrained, backbone, where, revision=revision)
     if max_length > config.max_position_embeddings:
         raise BackboneError(f"max_length {max_length}: {backbone} reads {config.max_position_embeddings} tokens at most")
+    if pooling not in POOLINGS or (pooling == "mean" and config.model_type != "gpt2"):
+        raise BackboneError(f"pooling {pooling!r} of a {config.model_type}: there are {', '.join(POOLINGS)}; mean is for GPT-2 only")
+    kind = POOLINGS[pooling]
+    config.pooling = pooling
     config.num_labels = len(topics)
     config.id2label = dict(enumerate(topics))
     config.label2id = {topic: i for i, topic in enumerate(topics)}
     config.pad_token_id = pad_token_id
     config.problem_type = "single_label_classification"
     if from_scratch:
-        return AutoModelForSequenceClassification.from_config(config).float()
+        return (kind.from_config(config) if pooling == "last" else kind(config)).float()
     return _load(
-        AutoModelForSequenceClassification.from_pretrained, backbone, where,
+        kind.from_pretrained, backbone, where,
         revision=revision, config=config, dtype=torch.float32, use_safetensors=True,
     )  # fmt: skip
 
@@ -143,7 +167,8 @@ def _load(loader, backbone: str, where: str, **options):
 
 def encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
     """Token ids of each text, truncated as the tokenizer's file says, not padded."""
-    return [encoding.ids or [tokenizer.eos_token_id] for encoding in tokenizer.backend_tokenizer.encode_batch(texts)]
+    tokenizer.backend_tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
+    return [encoding.ids or [tokenizer.pad_token_id] for encoding in tokenizer.backend_tokenizer.encode_batch(texts)]
 
 
 def pad(rows: list[list[int]], pad_token_id: int) -> torch.Tensor:
@@ -182,6 +207,7 @@ def finetune(
     batch_size: int = 16,
     learning_rate: float = 5e-4,
     max_length: int = 512,
+    pooling: str = "last",
     seed: int = 0,
     say=print,
 ) -> dict:
@@ -195,6 +221,7 @@ def finetune(
         normalise: put `corpus.NORMALISER` into the tokenizer (for a lower-cased corpus).
         epochs, batch_size, learning_rate: passes, texts a step, peak rate (warmed up over 10 %, then cosine to zero).
         max_length: tokens read of a text.
+        pooling: `last` or `mean`, see `load_model`.
         seed: of weights, order and dropout; on a CPU the same seed gives the same model.
         say: called with a progress line an epoch.
 
@@ -213,7 +240,7 @@ def finetune(
     threads = use_all_cores()
     set_seed(seed)
     tokenizer = load_tokenizer(backbone, max_length, normalise)
-    model = load_model(backbone, topics, tokenizer.pad_token_id, max_length, from_scratch)
+    model = load_model(backbone, topics, tokenizer.pad_token_id, max_length, from_scratch, pooling)
 
     def rows(part: str) -> list[dict]:
         ids = encode(tokenizer, parts[part]["text"].tolist())
@@ -266,7 +293,7 @@ def finetune(
         record = {
             "backbone": backbone,
             "from_scratch": from_scratch,
-            "pooling": "last",
+            "pooling": pooling,
             "parameters": sum(p.numel() for p in model.parameters()),
             "topics": topics,
             "epochs": epochs,
@@ -289,11 +316,13 @@ class Classifier:
     Attributes:
         topics: the labels, in the order of the outputs.
         max_length: tokens read of a text.
+        pooling: `last` or `mean`.
     """
 
     def __init__(self, folder: Path):
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+        self.pooling = getattr(AutoConfig.from_pretrained(folder), "pooling", "last")
+        self.model = POOLINGS[self.pooling].from_pretrained(folder, dtype=torch.float32).eval()
         self.topics = [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
         self.max_length = self.tokenizer.model_max_length
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

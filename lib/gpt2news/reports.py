@@ -339,6 +339,7 @@ def _render_chapter(run: Run, chapter: str, notebook) -> None:
             cell.source = re.sub(rf"\]\(({'|'.join(CHAPTERS)})\.ipynb\)", r"](\1.html)", text)
     notebook.cells = [cell for cell in notebook.cells if "setup" not in cell.metadata.get("tags", [])]
     exporter = HTMLExporter(template_name="chapter", extra_template_basedirs=[str(TEMPLATES)])
+    exporter.register_preprocessor("nbconvert.preprocessors.CoalesceStreamsPreprocessor", enabled=True)
     html, _ = exporter.from_notebook_node(notebook, resources={"report": {"title": f"{chapter}: {run.name}", "css": _css(), **around}})
     with atomic(run.path(f"{chapter}.html")) as file:
         file.write_text(html, encoding="utf-8")

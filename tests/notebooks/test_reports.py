@@ -7,8 +7,8 @@ import shutil
 
 import nbformat
 import pytest
-from conftest import run_report
 from nbclient import NotebookClient
+from running import run_report
 
 from gpt2news import corpus, reports, splits
 from gpt2news.corpus import ROOT

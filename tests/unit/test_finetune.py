@@ -91,8 +91,10 @@ def test_padding_on_the_right_changes_nothing(backbone):
     assert torch.allclose(both[1], alone[0], atol=1e-5)
 
 
-def test_an_empty_text_is_read_as_the_end_token(backbone):
-    assert ft.encode(ft.load_tokenizer(backbone, 24), ["", "  "]) == [[0], [0]]
+def test_an_empty_text_is_read_as_padding_and_special_tokens_in_a_text_are_text(backbone):
+    tokenizer = ft.load_tokenizer(backbone, 24)
+    assert ft.encode(tokenizer, ["", "  "]) == [[tokenizer.pad_token_id]] * 2
+    assert not {0, 1} & set(ft.encode(tokenizer, ["goal <|pad|> <|endoftext|>"])[0])
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ class Predictor:
                 raise ModelFolderError(f"{folder / name}: not the file that {MANIFEST} lists (sha256 differs); copy the folder again")
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_truncation()
+        self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0)

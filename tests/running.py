@@ -1,0 +1,16 @@
+"""Run the command as a user does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run_report(root: Path, *arguments: str) -> Path:
+    """Run `gpt2news report` into `root`; returns the run's folder."""
+    environment = {**os.environ, "GPT2NEWS_REPORTS": str(root)}
+    command = [sys.executable, "-m", "gpt2news.cli", "report", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wanted = "--name" if "--name" in arguments else "--profile"
+    return root / arguments[arguments.index(wanted) + 1]

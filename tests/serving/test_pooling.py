@@ -1,0 +1,46 @@
+"""Mean pooling: the exported model and the torch model agree, padded or not, and the choice travels with the folder."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from gpt2news import deployment, finetune
+from gpt2news.serving.predictor import Predictor
+
+TOPICS = ["business", "politics", "sport"]
+TEXTS = ["The striker scored twice.", "Shares fell sharply after the bank cut its forecast for the year."]
+
+
+@pytest.fixture(scope="module")
+def mean_model(tiny_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mean") / "model"
+    tokenizer = finetune.load_tokenizer(str(tiny_model), 24)
+    model = finetune.load_model(str(tiny_model), list(TOPICS), tokenizer.pad_token_id, 24, pooling="mean")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_mean_is_the_mean_of_the_states(mean_model):
+    classifier = finetune.Classifier(mean_model)
+    assert classifier.pooling == "mean"
+    ids = torch.tensor([finetune.encode(classifier.tokenizer, [TEXTS[0]])[0]])
+    with torch.no_grad():
+        states = classifier.model.base_model(input_ids=ids).last_hidden_state
+        wanted = classifier.model.score(states.mean(dim=1))
+    assert classifier.logits([TEXTS[0], "short"])[0] == pytest.approx(wanted[0].numpy(), abs=1e-5)
+
+
+def test_exported_mean_says_the_same(mean_model, tmp_path):
+    folder = deployment.export(mean_model, tmp_path / "onnx")
+    texts = [*TEXTS, "one", TEXTS[0] * 5]
+    exported = Predictor(folder, deployment.FP32).logits(texts)[0]
+    assert np.abs(exported - finetune.Classifier(mean_model).logits(texts)).max() < 1e-4
+    assert json.loads((mean_model / "config.json").read_text())["pooling"] == "mean"
+
+
+def test_an_unknown_pooling_lists_the_known(tiny_model):
+    with pytest.raises(finetune.BackboneError, match="there are last, mean"):
+        finetune.load_model(str(tiny_model), list(TOPICS), 1, 24, pooling="first")
