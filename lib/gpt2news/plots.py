@@ -35,7 +35,8 @@ def colour_of(topics: list[str]) -> dict[str, tuple]:
 
 def table(frame: pd.DataFrame) -> HTML:
     """A frame as a plain table: no index, no empty corner."""
-    return HTML(frame.to_html(index=False, border=0))
+    wide = {column: "15rem" for column in frame.columns if column in ("begins", "text")}
+    return HTML(frame.to_html(index=False, border=0, col_space=wide or None))
 
 
 def show(figure: plt.Figure, run: Run, name: str, alt: str) -> None:

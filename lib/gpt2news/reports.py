@@ -182,6 +182,8 @@ def run_report(
 
 
 def _run_chapters(run: Run, profile: str, values: dict, sets, fresh: bool, notebooks: Path, say) -> int:
+    # Threads that spin while they wait make two runs on the same cores crawl.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     limits = values.pop("time_limit")
     full = {chapter: {**parameters_of(notebooks / f"{chapter}.ipynb"), **values[chapter], "run": run.name} for chapter in CHAPTERS}
     old = json.loads(run.path("run.json").read_text(encoding="utf-8")) if run.path("run.json").exists() else {}
@@ -248,7 +250,7 @@ def _run_chapter(run: Run, chapter: str, values: dict, limit: float | None, note
             try:
                 papermill.execute_notebook(
                     str(notebooks / f"{chapter}.ipynb"), str(part), values, kernel_name="python3", progress_bar=False,
-                    cwd=str(notebooks), start_timeout=120, timeout_func=remaining, extra_arguments=["--IPKernelApp.log_level=40"],
+                    cwd=str(notebooks), start_timeout=120, timeout_func=remaining, extra_arguments=["--IPKernelApp.log_level=50"],
                 )  # fmt: skip
             except PapermillExecutionError as raised:
                 error = f"{raised.ename}: {raised.evalue}"
