@@ -75,7 +75,8 @@ def main() -> int:
             n=len(manifest["topics"]), topics=", ".join(manifest["topics"]), size=deploy["size_mb"], max_length=manifest["max_length"],
             rows=m["dataset"]["rows"], unique=m["dataset"]["unique"], train=m["split"]["train"], test=m["split"]["test"],
             seed=m["split"]["seed"], acc=score, low=test["accuracy"]["low"], high=test["accuracy"]["high"], same=deploy["same_answer"],
-            drop=-100 * deploy["accuracy_drop"] + 0.0, baseline=rival["name"], base=rival["accuracy"]["value"], blow=rival["accuracy"]["low"],
+            drop=-100 * deploy["accuracy_drop"] + 0.0,
+            baseline=rival["name"], base=rival["accuracy"]["value"], blow=rival["accuracy"]["low"],
             bhigh=rival["accuracy"]["high"], temperature=manifest["temperature"], ece=test["ece"], threshold=manifest["threshold"],
             answered=test["answered"], verdict=m["verdict"],
         )  # fmt: skip

@@ -22,7 +22,7 @@ BASELINE = "TF-IDF + linear SVM"
 def wilson(right: int, n: int) -> dict[str, float]:
     """A share with its 95 % interval, `{"value", "low", "high"}`: Wilson, JASA 22, 1927 (scipy)."""
     low, high = binomtest(int(right), int(n)).proportion_ci(0.95, method="wilson")
-    return {"value": right / n, "low": float(low), "high": float(high)}
+    return {"value": float(right / n), "low": float(low), "high": float(high)}
 
 
 def bootstrap(score: Callable[[np.ndarray], float], n: int, draws: int = 2000, seed: int = 0) -> dict[str, float]:

@@ -182,7 +182,6 @@ def test_the_search_finds(parts):
     [
         "https://example.org/work/page and ../work/ and reports/home/ada/",
         "/home/<user>/ and $HOME/work/ and /home/ec2-user/SageMaker",
-        "--extra-index-url https://download.pytorch.org/whl/cpu",
         "http://host.docker.internal:8080",
         "AKIA is how such a key starts",
     ],
@@ -196,12 +195,12 @@ def test_no_file_has_machine_paths_private_indexes_or_keys():
     assert not found, "\n".join(f"{name}: {', '.join(hits[:5])}" for name, hits in found.items())
 
 
-def test_no_file_names_the_package_index_of_this_machine():
+def test_no_file_names_a_package_index():
     """pip may be set up here with an index of its own; its host is no part of the repository."""
     settings = {n: v for n, v in os.environ.items() if n.startswith("PIP_")}
     asked = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True)
     urls = re.findall(r"https?://(?:[^\s/@'\"]*@)?([\w.-]+)", asked.stdout + " ".join(settings.values()))
-    hosts = set(urls) - {"pypi.org", "files.pythonhosted.org", "download.pytorch.org", "localhost", "127.0.0.1"}
+    hosts = set(urls) - {"localhost", "127.0.0.1"}
     named = [name for name, text in text_files().items() if any(host in text for host in hosts)]
     assert not named, f"these files name the host of pip's index: {named}"
 
