@@ -84,7 +84,8 @@ def find_source(name: str) -> Path:
         CorpusError: the download failed or has another hash; the message has the manual steps.
     """
     source = SOURCES[name]
-    places = [RAW, *([Path(os.environ["GPT2NEWS_DATA"])] if os.environ.get("GPT2NEWS_DATA") else [])]
+    named = os.environ.get("GPT2NEWS_DATA")
+    places = [RAW, *([Path(named), ROOT / named] if named else [])]  # relative to where one is, or to the repository
     for place in places:
         if (place / source.file).exists():
             return place / source.file

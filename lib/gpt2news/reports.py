@@ -250,7 +250,7 @@ def _run_chapter(run: Run, chapter: str, values: dict, limit: float | None, note
             try:
                 papermill.execute_notebook(
                     str(notebooks / f"{chapter}.ipynb"), str(part), values, kernel_name="python3", progress_bar=False,
-                    cwd=str(notebooks), start_timeout=120, timeout_func=remaining, extra_arguments=["--IPKernelApp.log_level=50"],
+                    cwd=os.getcwd(), start_timeout=120, timeout_func=remaining, extra_arguments=["--IPKernelApp.log_level=50"],
                 )  # fmt: skip
             except PapermillExecutionError as raised:
                 error = f"{raised.ename}: {raised.evalue}"

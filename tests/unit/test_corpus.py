@@ -335,6 +335,17 @@ def test_marking_words_finds_planted_words():
         assert rows["z"].iloc[0] > 3 > rows["z"].iloc[1]  # the planted word stands out, the next does not
 
 
+def test_a_relative_data_folder_counts_from_the_repository_too(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root" / "files").mkdir(parents=True)
+    (tmp_path / "root" / "files" / "bbc-text.csv").write_text("x")
+    monkeypatch.setattr(corpus, "RAW", tmp_path / "raw")
+    monkeypatch.setattr(corpus, "ROOT", tmp_path / "root")
+    monkeypatch.setenv("GPT2NEWS_DATA", "files")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert corpus.find_source("bbc-csv") == tmp_path / "root" / "files" / "bbc-text.csv"
+
+
 def test_word_counts():
     assert corpus.word_counts(["one", "two  words\n", "and, three words"]).tolist() == [1, 2, 3]
 
