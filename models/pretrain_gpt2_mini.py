@@ -129,7 +129,7 @@ def batch_at(tokens: np.ndarray, step: int, batch: int, context: int, seed: int)
 
 
 def loss_of(model, ids: torch.Tensor, bf16: bool) -> torch.Tensor:
-    with torch.autocast("cpu" if ids.device.type == "cpu" else ids.device.type, torch.bfloat16, enabled=bf16):
+    with torch.autocast(ids.device.type, torch.bfloat16, enabled=bf16):
         hidden = model.transformer(ids).last_hidden_state
         logits = model.lm_head(hidden[:, :-1])
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
