@@ -130,3 +130,18 @@ def reliability(before: pd.DataFrame, after: pd.DataFrame) -> plt.Figure:
     axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.04))
     axis.legend(fontsize=8, loc="upper left")
     return figure
+
+
+def padding(waste: dict[str, float]) -> plt.Figure:
+    """The share of a batch's work that is padding (0 to 1), a bar a way of making batches; the last is ours."""
+    figure, axis = plt.subplots(figsize=(7.2, 0.8 + 0.45 * len(waste)))
+    axis.barh(list(waste), [1 - share for share in waste.values()], color=MODEL, label="texts")
+    bars = axis.barh(list(waste), list(waste.values()), left=[1 - share for share in waste.values()], color=QUIET, label="padding")
+    axis.bar_label(bars, [f"{share:.0%}" for share in waste.values()], padding=4, fontsize=9)
+    axis.set(xlabel="share of the work", xlim=(0, 1.09))
+    axis.xaxis.set_major_formatter("{x:.0%}")
+    axis.set_xticks(np.linspace(0, 1, 6))
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
