@@ -6,7 +6,8 @@
 The same texts (bbc-csv, in the shipped tokenizer's tokens) through the same 12-layer GPT-2 of 124 M parameters with random weights:
 speed does not depend on their values. Each way of training has a process of its own, and its first steps are not counted. The rate of
 matrix products counts the model's linear layers only (forward, and backward where weights or states need it), over real and padded
-tokens alike, against the rate of one large product measured on the same machine between the runs.
+tokens alike, against the rate of one large product measured on the same machine between the runs. Other work on the machine spoils
+the figures: a run that did not get nine tenths of the cores says so.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def matmul_rate(dtype: torch.dtype, seconds: float = 1.5) -> float:
 
 
 class Stopwatch(TrainerCallback):
-    """Moments at the ends of the optimiser's steps."""
+    """Moments at the ends of the optimiser's steps: the clock on the wall, and the processor time that this process has had."""
 
     def __init__(self):
         self.ends = []
@@ -68,7 +69,7 @@ class Stopwatch(TrainerCallback):
     def on_step_end(self, *_, **__):
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        self.ends.append(time.perf_counter())
+        self.ends.append((time.perf_counter(), time.process_time()))
 
 
 def ids_of(texts: list[str], max_length: int) -> list[list[int]]:
@@ -180,14 +181,15 @@ def one(kind: str, max_length: int, steps: int, batch: int) -> dict:
         found = trainer(ids_of(texts, max_length), steps, max_length)
     else:
         found = ours(texts, steps, max_length, 9 if kind != "ours" else 0, kind == "ours-kept", batch)
-    seconds = found["ends"][-1] - found["ends"][0]
+    seconds, busy = np.subtract(found["ends"][-1], found["ends"][0]).tolist()
     # a forward and two backward products a weight; a frozen block has the forward one, a kept one none
     products = {"ours-frozen": 12 + 2 * 3, "ours-kept": 3 * 3}.get(kind, 3 * LAYERS)
     gpu = torch.cuda.is_available()
     memory = torch.cuda.max_memory_allocated() if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"kind": kind, "max_length": max_length, "dtype": dtype, "docs_per_s": found["docs"] / seconds,
             "tokens_per_s": found["tokens"] / seconds, "real_tokens_per_s": found["real"] / seconds, "peak_memory_gib": memory / 2**30,
-            "flop_per_s": 2 * products * BLOCK * found["tokens"] / seconds, "steps": len(found["ends"]) - 1}  # fmt: skip
+            "flop_per_s": 2 * products * BLOCK * found["tokens"] / seconds, "steps": len(found["ends"]) - 1,
+            "docs_per_core_s": found["docs"] / busy, "cores_had": busy / seconds / torch.get_num_threads()}  # fmt: skip
 
 
 def machine() -> str:
@@ -273,7 +275,10 @@ def main() -> None:
         command = [sys.executable, __file__, "--one", kind, str(length), "--steps", str(args.steps), "--batch", str(args.batch)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found.append(json.loads(done.stdout.splitlines()[-1]))
-        print(f"{length:>4} tokens  {ROWS[kind]:<58} {found[-1]['docs_per_s']:.2f} docs/s", flush=True)
+        had = found[-1]["cores_had"]
+        disturbed = f"  DISTURBED: it had {had:.0%} of the cores" if had < 0.9 and not torch.cuda.is_available() else ""
+        print(f"{length:>4} tokens  {ROWS[kind]:<58} {found[-1]['docs_per_s']:.2f} docs/s, "
+              f"{found[-1]['docs_per_core_s']:.2f} a core's second{disturbed}", flush=True)  # fmt: skip
     peak, run = max(peaks), runs.Run("bench-finetune")
     said = (
         f"{machine()}, torch {torch.__version__.split('+')[0]}; {dtype} matrix product {peak / 1e9:.0f} GFLOP/s\n\n{table(found, peak)}\n"
