@@ -24,6 +24,24 @@ def _new_profile(args: argparse.Namespace) -> int:
     return profiles.main(args)
 
 
+def _evaluate(args: argparse.Namespace) -> int:
+    from gpt2news.evaluation import studies
+    from gpt2news.runs import Run
+
+    chosen = [study for study in studies.STUDIES if getattr(args, study) is not None] or list(studies.STUDIES)
+    options = {key: value for key in ("max_length", "epochs") if (value := getattr(args, key)) is not None}
+    try:
+        for study in chosen:
+            studies.run_study(
+                Run(args.name or args.profile), study, folds=args.folds or 5, seeds=args.seeds, rows=tuple(args.ablation or ()),
+                fresh=args.fresh, say=lambda line: print(line, flush=True), **options,
+            )  # fmt: skip
+    except (FileNotFoundError, ValueError) as error:
+        print(f"gpt2news evaluate: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def _classify(args: argparse.Namespace) -> int:
     from gpt2news.serving.predictor import ModelFolderError, Predictor
 
@@ -97,6 +115,18 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--text", default="text", metavar="COLUMN", help="column of the texts (default: %(default)s)")
     own.add_argument("--label", default="topic", metavar="COLUMN", help="column of the topics (default: %(default)s)")
     own.set_defaults(run=_new_profile)
+
+    evaluate = commands.add_parser("evaluate", help="train again and again: folds, ablation, learning curve; all three when none is named")
+    evaluate.add_argument("--profile", default="quick", help="whose model: a run that has made chapters 01 to 03 (default: %(default)s)")
+    evaluate.add_argument("--name", help="its folder under reports/ (default: the profile's name)")
+    evaluate.add_argument("--folds", type=int, nargs="?", const=5, help="cross-validation over all texts, in so many parts (default: 5)")
+    evaluate.add_argument("--ablation", nargs="*", metavar="ROW", help="the whole table, or rows such as last@128 mean@256+scratch article")
+    evaluate.add_argument("--curve", action="store_const", const=True, help="accuracy against the number of training texts")
+    evaluate.add_argument("--seeds", type=int, default=3, help="of each training (default: %(default)s)")
+    evaluate.add_argument("--max-length", type=int, help="tokens read of a text (default: 128)")
+    evaluate.add_argument("--epochs", type=int, help="passes over the training texts (default: 2)")
+    evaluate.add_argument("--fresh", action="store_true", help="forget the trainings that are recorded")
+    evaluate.set_defaults(run=_evaluate)
 
     classify = commands.add_parser("classify", help="say which topic a text has")
     classify.add_argument("text", nargs="*", help="texts; without any, lines of standard input")
