@@ -18,6 +18,12 @@ def _report(args: argparse.Namespace) -> int:
     return reports.main(args)
 
 
+def _new_profile(args: argparse.Namespace) -> int:
+    from gpt2news import profiles
+
+    return profiles.main(args)
+
+
 def _evaluate(args: argparse.Namespace) -> int:
     from gpt2news.evaluation import studies
     from gpt2news.runs import Run
@@ -108,6 +114,13 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--fresh", action="store_true", help="run every chapter, changed or not")
     report.add_argument("--set", action="append", default=[], metavar="CHAPTER.PARAMETER=VALUE", help="change one value; can be repeated")
     report.set_defaults(run=_report)
+
+    own = commands.add_parser("new-profile", help="write a profile for a corpus of your own")
+    own.add_argument("name", help="of the profile, and of its folder under reports/")
+    own.add_argument("--data", required=True, metavar="FILE", help="a .csv, .jsonl or .parquet file")
+    own.add_argument("--text", default="text", metavar="COLUMN", help="column of the texts (default: %(default)s)")
+    own.add_argument("--label", default="topic", metavar="COLUMN", help="column of the topics (default: %(default)s)")
+    own.set_defaults(run=_new_profile)
 
     evaluate = commands.add_parser("evaluate", help="train again and again: folds, ablation, learning curve; all three when none is named")
     evaluate.add_argument("--profile", default="quick", help="whose model: a run that has made chapters 01 to 03 (default: %(default)s)")

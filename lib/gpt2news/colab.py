@@ -119,6 +119,8 @@ def ready(drive: bool = False) -> None:
     if missing := lacking(requirements):
         print(f"installing {', '.join(missing)} …", flush=True)
         install(missing)
+    library = str(Path(__file__).resolve().parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (library, os.environ.get("PYTHONPATH"))))  # for processes that a chapter starts
     print(f"Python {platform.python_version()}, {', '.join(f'{name} {installed(name)}' for name in SHOWN)}")
     print(gpu_line())
     print(f"runs are kept in {keep_in_drive()}" if drive else "runs go with this machine: set keep_in_drive = True, or download them")

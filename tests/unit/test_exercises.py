@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpt2news import exercises, finetune, runs, splits
+from gpt2news import deployment, exercises, finetune, runs, splits
 from gpt2news.corpus import load_corpus
 
 TOKENS = np.array([100] * 6 + [300] * 3 + [110])
@@ -12,13 +12,18 @@ TOKENS = np.array([100] * 6 + [300] * 3 + [110])
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """The variables of notebooks 01 and 02, on a corpus of 10 texts and the shipped sample's split."""
+    """Variables of the notebooks: a corpus of 10 texts, the shipped sample's split, a model of width 192, five scored texts."""
     topics = ["a"] * 6 + ["b"] * 3 + ["c"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GPT2NEWS_REPORTS", str(tmp_path_factory.mktemp("reports")))
         record = runs.Run("quick")
     sample = load_corpus("sample")
     splits.write_split(splits.split_corpus(sample, 0), record.path("splits"), {})
+    record.path("model").mkdir()
+    record.write_json("model/config.json", {"n_embd": 192, "id2label": dict.fromkeys("01234"), "pooling": "last"})
+    record.path("onnx").mkdir()
+    for name, size in ((deployment.FP32, 370), (deployment.INT8, 100)):
+        record.path("onnx", name).write_bytes(b"x" * size)
     return {
         "counts": pd.Series(topics).value_counts(),
         "texts": pd.DataFrame({"topic": topics}),
@@ -29,6 +34,12 @@ def given(tmp_path_factory):
         "val_share": 0.1,
         "test_share": 0.1,
         "seed": 0,
+        "topics": list("01234"),
+        "max_length": 256,
+        "batch_size": 16,
+        "epochs": 5,
+        "probabilities": np.array([[0.95, 0.05], [0.92, 0.08], [0.6, 0.4], [0.5, 0.5], [0.1, 0.9]]),
+        "model_right": np.array([True, False, True, True, True]),
     }, sample
 
 
@@ -49,6 +60,21 @@ def said(name, answer, given) -> exercises.Verdict:
         ("02.straddle", 0.16, "16 would"),
         ("02.enough", 456, "± 6.0 points"),
         ("02.capitals", 1, "1 leaked text"),
+        ("03.layer", 960, "192 × 5 = 960"),
+        ("03.blind", 1.609, "1.609 nats"),
+        ("03.mask", 21, "21 of 36"),
+        ("03.padding", False, "No mask is needed"),
+        ("03.steps", 125, "⌈400 / 16⌉ × 5"),
+        ("04.interval", 3.2, "root of ten"),
+        ("04.temperature", 0.629, "still the same answer"),
+        ("04.mcnemar", 0.146, "Too often to call a winner"),
+        ("04.answered", 0.6, "3 of 5 are answered, and 66.7%"),
+        ("04.sentence", "c", "cannot tell"),
+        ("05.integer", -124, "−124"),
+        ("05.size", 3.7, "Not quite 4"),
+        ("05.bad", 422, "names which one"),
+        ("05.byte", "ModelFolderError", "other pieces"),
+        ("05.padding", 3.2, "128 / 40"),
     ],
 )
 def test_right(name, answer, told, given):
@@ -86,6 +112,37 @@ def test_right(name, answer, told, given):
         ("02.enough", 2401, "worst case"),
         ("02.enough", 119, "1.96 of them"),
         ("02.enough", 21.4, "Square it"),
+        ("03.layer", 965, "no bias"),
+        ("03.layer", 192, "How many topics"),
+        ("03.layer", 192 * 5 * 256, "*all* positions"),
+        ("03.blind", 2.322, "in bits"),
+        ("03.blind", 0.2, "minus its logarithm"),
+        ("03.blind", -1.609, "The sign"),
+        ("03.mask", 36, "as in BERT"),
+        ("03.mask", 15, "may look at itself"),
+        ("03.padding", True, "The filling comes after it"),
+        ("03.steps", 25, "one epoch"),
+        ("03.steps", 2000, "counts texts"),
+        ("04.interval", 10, "*root* of their number"),
+        ("04.interval", 0.316, "other way up"),
+        ("04.temperature", 0.844, "at temperature 1"),
+        ("04.temperature", 0.98, "You multiplied"),
+        ("04.temperature", 0.422, "add up to one"),
+        ("04.mcnemar", 0.073, "one side"),
+        ("04.mcnemar", 0.25, "share of the 12"),
+        ("04.answered", 0.4, "*not* sure"),
+        ("04.answered", 2 / 3, "How many of the texts"),
+        ("04.sentence", "a", "intervals overlap"),
+        ("04.sentence", "b", "not a proof of equality"),
+        ("04.sentence", "d", "is wanted"),
+        ("05.integer", 124, "The sign"),
+        ("05.size", 4, "what else is in the file"),
+        ("05.size", 1 / 3.7, "other way up"),
+        ("05.bad", 200, "What topic has a number"),
+        ("05.bad", 500, "server's own fault"),
+        ("05.byte", "ValueError", "type(error).__name__"),
+        ("05.padding", 10.24, "with the square"),
+        ("05.padding", 0.3125, "other way up"),
     ],
 )
 def test_a_slip_gets_its_hint(name, answer, hint, given):

@@ -91,3 +91,10 @@ def share(answer: float, expected: float, right: str, *slips: tuple[float, str],
         percent = " It looks like per cent: divide by 100." if near(answer, 100 * expected) else ""
         return False, f"A share lies between 0 and 1, and this is {answer:g}.{percent}"
     return False, next((why for value, why in slips if near(answer, value)), otherwise)
+
+
+def number(answer: float, expected: float, right: str, *slips: tuple[float, str], otherwise: str, exact: bool = False) -> tuple[bool, str]:
+    """Judge a number; `slips` as in `share`. `exact`: rounding is not forgiven, as for a count."""
+    if answer == expected or (not exact and near(answer, expected)):
+        return True, right
+    return False, next((why for value, why in slips if (answer == value if exact else near(answer, value))), otherwise)
