@@ -154,7 +154,7 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         figure, alt = draw()
         show(figure, run, name, alt)
         return
-    from ipywidgets import interact
+    from ipywidgets import Text, interact
 
     saved = iter([run])  # the first drawing only
 
@@ -163,7 +163,9 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         figure, alt = draw(**values)
         show(figure, next(saved, None), name, alt)
 
-    interact(redraw, **controls)
+    for control in interact(redraw, **controls).widget.children:
+        if isinstance(control, Text):
+            control.layout.width = "44rem"
 
 
 def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Figure:
