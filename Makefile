@@ -9,7 +9,7 @@ ARGS ?=
 REPO =
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := notebooks,serve,app,dev
+EXTRAS := notebooks,serve,app,sagemaker,dev
 STAMP := $(VENV)/.installed
 
 .PHONY: report test lab app ship serve bench lint lock links clean help
