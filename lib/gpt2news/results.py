@@ -110,10 +110,8 @@ def pages(found: dict[str, dict], root: Path = ROOT) -> dict[Path, str]:
     Raises:
         ResultsError: a page has no place for them, between the two comments.
     """
-    wanted = {
-        root / "README.md": table(found),
-        root / "reports" / "README.md": table(found) + "\n\n" + details(found, root / "reports" / "published"),
-    }
+    long = f"{table(found)}\n\n{details(found, root / 'reports' / 'published')}".rstrip()
+    wanted = {root / "README.md": table(found), root / "reports" / "README.md": long}
     result = {}
     for path, content in wanted.items():
         text = path.read_text(encoding="utf-8")
