@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Callable
 from functools import wraps
-from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -154,7 +153,7 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         figure, alt = draw()
         show(figure, run, name, alt)
         return
-    from ipywidgets import interact
+    from ipywidgets import Text, interact
 
     saved = iter([run])  # the first drawing only
 
@@ -163,89 +162,6 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         figure, alt = draw(**values)
         show(figure, next(saved, None), name, alt)
 
-    interact(redraw, **controls)
-
-
-def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Figure:
-    """Words or tokens in boxes, set like text: a line is a list of (text, fill colour, small print under the box)."""
-    width = max(sum(unit * (max(len(text), 1) + 1.4) for text, *_ in line) for line in lines)
-    figure, axis = plt.subplots(figsize=(max(width, 360) / 72 + 0.1, 0.5 * len(lines)))
-    for row, line in enumerate(lines):
-        x = 0.0
-        for text, colour, small in line:
-            wide = unit * (max(len(text), 1) + 1.4)
-            axis.add_patch(plt.Rectangle((x, -row), wide - 2, 0.58, color=colour, alpha=0.28, lw=0))
-            axis.text(x + wide / 2 - 1, -row + 0.27, text, ha="center", va="center", family="monospace", fontsize=10.5)
-            axis.text(x + wide / 2 - 1, -row - 0.17, small, ha="center", va="center", fontsize=6.5, color="#57606a")
-            x += wide
-    axis.set(xlim=(0, max(width, 360)), ylim=(0.7 - len(lines), 0.65))
-    axis.axis("off")
-    return figure
-
-
-def tokens(pieces: list[str], ids: list[int], width: int = 78) -> plt.Figure:
-    """A text cut into tokens, their numbers underneath; a word kept whole has one colour, the parts of a cut word another.
-
-    Args:
-        pieces: the tokens as text; one that starts with a space starts a word.
-        ids: their numbers.
-        width: characters a line, about.
-    """
-    words: list[list[int]] = []
-    for i, piece in enumerate(pieces):
-        if i == 0 or piece.startswith(" "):
-            words.append([])
-        words[-1].append(i)
-    lines, used = [[]], 0
-    for word in words:
-        parts = [(pieces[i].strip().replace("\ufffd", "▯"), str(ids[i])) for i in word]
-        letters = [text for text, _ in parts if any(c.isalnum() or c == "▯" for c in text)]
-        colour = MODEL if len(letters) <= 1 else RIVAL
-        length = sum(len(text) + 1.4 for text, _ in parts)
-        if used and used + length > width:
-            lines, used = [*lines, []], 0
-        lines[-1] += [(text, colour if text in letters else QUIET, number) for text, number in parts]
-        used += length
-    return boxes(lines)
-
-
-def shared_runs(texts: list[str], size: int) -> plt.Figure:
-    """Texts word by word; the words that stand in a run of `size` words that all the texts have are coloured."""
-    words = [text.split() for text in texts]
-    runs = [{tuple(w[i : i + size]) for i in range(len(w) - size + 1)} for w in words]
-    both = set.intersection(*runs)
-    marked = [{j for i in range(len(w) - size + 1) if tuple(w[i : i + size]) in both for j in range(i, i + size)} for w in words]
-    return boxes([[(word, MODEL if i in m else QUIET, "") for i, word in enumerate(w)] for w, m in zip(words, marked, strict=True)])
-
-
-def straddling(families: np.ndarray, draws: dict[str, np.ndarray], parts: tuple[str, ...]) -> plt.Figure:
-    """Where the members of each family of twins stand, one panel a draw; lines join twins, heavy ones cross from part to part.
-
-    Args:
-        families: (n,) family number of each text.
-        draws: title -> (n,) part of each text; a part that is not one of `parts`: the text was taken out.
-        parts: the parts, from left to right.
-    """
-    figure, axes = plt.subplots(len(draws), 1, figsize=(7.2, 1.75 * len(draws)), squeeze=False)
-    sizes = np.bincount(families)
-    colour = dict(zip(np.flatnonzero(sizes > 1), COLOURS * 9, strict=False))
-    for axis, (title, drawn) in zip(axes.flat, draws.items(), strict=True):
-        place, left = {}, 0.0
-        for part in parts:
-            members = np.flatnonzero(drawn == part)
-            columns = -(-len(members) // 4)
-            axis.add_patch(plt.Rectangle((left - 0.6, -0.6), columns + 0.2, 4.2, color="#f0f2f5", zorder=0))
-            axis.text(left - 0.45, 3.85, f"{part}, {len(members)}", fontsize=9, va="bottom")
-            place.update({i: (left + k // 4, 3 - k % 4) for k, i in enumerate(members)})
-            left += columns + 1.4
-        for number, tint in colour.items():
-            inside = [i for i in np.flatnonzero(families == number) if i in place]
-            for a, b in pairwise(inside):
-                crosses = drawn[a] != drawn[b]
-                axis.plot(*zip(place[a], place[b], strict=True), color=tint, lw=2.2 if crosses else 1, ls="-" if crosses else ":", zorder=1)
-        for i, (x, y) in place.items():
-            axis.plot(x, y, "o", color=colour.get(families[i], "#b6bcc4"), ms=7 if families[i] in colour else 5, zorder=2)
-        axis.set_title(title, fontsize=10, pad=14)
-        axis.set(xlim=(-0.7, left - 0.6), ylim=(-0.7, 4.4))
-        axis.axis("off")
-    return figure
+    for control in interact(redraw, **controls).widget.children:
+        if isinstance(control, Text):
+            control.layout.width = "44rem"
