@@ -176,7 +176,7 @@ def _pick(table: pd.DataFrame, path: Path, text: str, label: str) -> pd.DataFram
     if missing:
         raise CorpusError(
             f"{path.name}: no column {' and no column '.join(map(repr, missing))}; it has {', '.join(map(repr, table.columns))}. "
-            "Name the columns with text_column and label_column of 01_explore."
+            "Name the columns: --text and --label of new-profile, text_column and label_column of chapters 01 and 02."
         )
     ids = table["source_id"].astype(str) if "source_id" in table else pd.Series(range(1, len(table) + 1)).astype(str)
     values = {key: table[column].fillna("").astype(str).tolist() for key, column in (("text", text), ("topic", label))}
@@ -230,7 +230,9 @@ def _checked(frame: pd.DataFrame, path: Path, topics: tuple[str, ...] | None) ->
         raise CorpusError(f"{path.name}: one topic only ({counts.index[0]!r}); a classifier needs two or more")
     small = counts[counts < MIN_TEXTS_A_TOPIC]
     if len(small):
-        listed = ", ".join(f"{topic!r} has {n}" for topic, n in small.items())
+        listed = ", ".join(f"{topic[:40]!r} has {n}" for topic, n in small[:5].items())
+        if len(small) > 5:
+            listed += f", and {len(small) - 5:,} more (is that the label column?)"
         raise CorpusError(f"{path.name}: fewer than {MIN_TEXTS_A_TOPIC} texts a topic: {listed}; add texts or drop the topic")
     return frame
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
+from functools import wraps
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython import get_ipython
 from IPython.display import HTML, display
 
 from gpt2news.runs import Run, atomic
@@ -39,14 +42,15 @@ def table(frame: pd.DataFrame) -> HTML:
     return HTML(frame.to_html(index=False, border=0, col_space=wide or None))
 
 
-def show(figure: plt.Figure, run: Run, name: str, alt: str) -> None:
-    """Save a figure as `figures/<name>.png`, show it with its text alternative, and close it."""
+def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
+    """Save a figure as `figures/<name>.png` (not without a run), show it with its text alternative, and close it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     width = round(figure.get_size_inches()[0] * 96)
     plt.close(figure)
-    with atomic(run.path("figures", f"{name}.png")) as file:
-        file.write_bytes(buffer.getvalue())
+    if run is not None:
+        with atomic(run.path("figures", f"{name}.png")) as file:
+            file.write_bytes(buffer.getvalue())
     data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt, "width": width, "name": name}})
 
@@ -201,3 +205,34 @@ def learning_curve(table: pd.DataFrame, rival: str) -> plt.Figure:
     axis.minorticks_off()
     axis.legend(fontsize=8, loc="lower right")
     return figure
+
+
+def live() -> bool:
+    """Is somebody at the notebook? JupyterLab, VS Code and Colab allow the kernel to ask for input; papermill and nbconvert do not."""
+    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
+
+
+def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
+    """A figure with controls in a live notebook; the same figure with its first values, without controls, elsewhere.
+
+    Args:
+        draw: returns (figure, text alternative); the defaults of its parameters are the first values.
+        run, name: as in `show`; what is played with is not saved.
+        controls: one a parameter, as `ipywidgets.interact` takes them: a text, (low, high, step), a list.
+    """
+    if not live():
+        figure, alt = draw()
+        show(figure, run, name, alt)
+        return
+    from ipywidgets import Text, interact
+
+    saved = iter([run])  # the first drawing only
+
+    @wraps(draw)
+    def redraw(**values):
+        figure, alt = draw(**values)
+        show(figure, next(saved, None), name, alt)
+
+    for control in interact(redraw, **controls).widget.children:
+        if isinstance(control, Text):
+            control.layout.width = "44rem"

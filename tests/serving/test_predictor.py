@@ -193,6 +193,32 @@ def test_eight_threads_get_the_same_answers(fp32):
             assert [a.probability for a in answers] == pytest.approx([w.probability for w in wanted], abs=1e-5)
 
 
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_word_is_explained_by_leaving_it_out(fp32):
+    text = "Shares fell sharply after  the bank cut"
+    explained = fp32.explain(text)
+    whole, without = fp32([text, "Shares fell after the bank cut"])
+    assert [word for word, _ in explained] == text.split()
+    assert explained[2][1] == pytest.approx(whole.probability - without.probabilities[whole.topic], abs=1e-5)
+
+
+def test_of_a_long_text_what_is_read_is_explained_in_at_most_so_many_passes(fp32):
+    text = "the bank cut its law " * 40
+    words = [word for word, _ in fp32.explain(text)]
+    assert 0 < len(words) <= 24
+    assert words == text.split()[: len(words)]
+    shared = fp32.explain("Shares fell sharply after the bank", passes=2)
+    whole, without = fp32(["Shares fell sharply after the bank", "after the bank"])
+    assert [drop for _, drop in shared[:3]] == pytest.approx([(whole.probability - without.probabilities[whole.topic]) / 3] * 3, abs=1e-5)
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_nothing_to_read_nothing_to_explain(fp32, text):
+    assert fp32.explain(text) == []
+
+
 # --- what it refuses --------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import csv
 import json
 
 import pytest
@@ -53,6 +54,35 @@ def test_many_texts_give_a_list_in_order(client, wanted, body):
 def test_a_list_of_one_stays_a_list(client, exported, body):
     (alone,) = Predictor(exported)(TEXTS[:1])
     assert client.post("/invocations", json=body).json() == [vars(alone)]
+
+
+ALIKE = [
+    ("text/csv", "text\n" + "\n".join(f'"{text}"' for text in TEXTS)),
+    ("text/csv; charset=utf-8", "\n".join(f'"{text}"' for text in TEXTS)),
+    ("application/jsonlines", "\n".join(json.dumps({"text": text}) for text in TEXTS) + "\n"),
+    ("application/x-ndjson", "\n".join(json.dumps(text) for text in TEXTS)),
+]
+
+
+@pytest.mark.parametrize(("kind", "body"), ALIKE)
+@pytest.mark.parametrize("path", ["/invocations", "/endpoints/news/invocations"])
+def test_every_format_gets_the_same_answers(client, wanted, kind, body, path):
+    answer = client.post(path, content=body, headers={"content-type": kind, "accept": "application/json"})
+    assert answer.json() == wanted
+
+
+def test_without_a_choice_the_answer_comes_as_the_question_did(client, wanted):
+    lines = client.post("/invocations", content=ALIKE[2][1], headers={"content-type": ALIKE[2][0]})
+    assert lines.headers["content-type"] == "application/jsonlines"
+    assert [json.loads(line) for line in lines.text.splitlines()] == wanted
+    sheet = client.post("/invocations", content=ALIKE[0][1], headers={"content-type": "text/csv"})
+    assert sheet.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(sheet.text.splitlines()))
+    assert [row["topic"] for row in rows] == [row["topic"] for row in wanted]
+    assert [float(row["p_sport"]) for row in rows] == [row["probabilities"]["sport"] for row in wanted]
+    plain = client.post("/invocations", content=TEXTS[0], headers={"content-type": "text/plain"})
+    assert plain.json() == client.post("/invocations", json={"text": TEXTS[0]}).json()
+    assert client.post("/invocations", content=TEXTS[0], headers={"content-type": "image/png"}).status_code == 415
 
 
 def test_each_request_has_its_number(client):

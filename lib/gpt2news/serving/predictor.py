@@ -128,3 +128,26 @@ class Predictor:
             answered = bool(text.strip()) and count > 0 and ranked[topic] >= self.threshold
             answers.append(Answer(topic, ranked[topic], answered, ranked, min(count, self.max_length), count > self.max_length))
         return answers
+
+    def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:
+        """How much each word spoke for the topic: occlusion, Zeiler and Fergus, ECCV 2014.
+
+        Args:
+            text: one text; what the model does not read of it is not explained.
+            passes: at most this many variants are scored; of a longer text, neighbouring words are left out together and share the drop.
+
+        Returns:
+            The words in order, each with the fall of the top topic's probability when the word is left out (negative: it spoke against).
+        """
+        ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
+        if not ends:
+            return []
+        words = text.split()[: len(text[: ends[-1][1]].split())]
+        size = -(-len(words) // passes)
+        starts = range(0, len(words), size)
+        whole, *without = self([" ".join(words), *(" ".join(words[:i] + words[i + size :]) for i in starts)])
+        drops = [
+            (whole.probability - answer.probabilities[whole.topic]) / len(words[i : i + size])
+            for i, answer in zip(starts, without, strict=True)
+        ]
+        return [(word, drops[i // size]) for i, word in enumerate(words)]

@@ -1,16 +1,20 @@
-"""The predictor behind HTTP, in the form that SageMaker's containers keep: `GET /ping`, `POST /invocations`."""
+"""The predictor behind HTTP, in the form that SageMaker's containers keep: `GET /ping`, `POST /invocations`.
+
+`POST /endpoints/{name}/invocations` answers the same, so that a boto3 `sagemaker-runtime` client talks to this server when
+`AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` holds its address. What is asked and answered: `serving/formats.py`.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
+from gpt2news.serving import formats
 from gpt2news.serving.predictor import Predictor
 
 MAX_BODY = 2_000_000
@@ -18,23 +22,19 @@ MAX_TEXTS = 256
 log = logging.getLogger("gpt2news")
 
 
-def texts_of(body: object) -> list[str]:
-    """The texts of a request body: `{"text": "…"}`, `{"texts": […]}`, a list of either strings or `{"text": …}`.
+def problem(status: int, says: str, **headers: str) -> JSONResponse:
+    """An answer that says what went wrong, under FastAPI's key and under the one that boto3 shows."""
+    return JSONResponse({"detail": says, "message": says}, status, headers=headers)
 
-    Raises:
-        ValueError: another form; the message says which are taken.
-    """
-    items = body.get("texts", body.get("text")) if isinstance(body, dict) else body
-    items = [items] if isinstance(items, str) else items
-    if not isinstance(items, list) or not items:
-        raise ValueError('send {"text": "…"} or {"texts": ["…", …]}')
-    texts = [item.get("text") if isinstance(item, dict) else item for item in items]
-    bad = [i for i, text in enumerate(texts) if not isinstance(text, str)]
-    if bad:
-        raise ValueError(f"text number {bad[0] + 1} is not a string")
-    if len(texts) > MAX_TEXTS:
-        raise ValueError(f"{len(texts)} texts; at most {MAX_TEXTS} a request")
-    return texts
+
+async def body_of(request: Request) -> bytes | None:
+    """The body, or None as soon as more than MAX_BODY bytes have come."""
+    raw = b""
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_BODY:
+            return None
+    return raw
 
 
 def make_app(folder: str | Path) -> FastAPI:
@@ -51,24 +51,26 @@ def make_app(folder: str | Path) -> FastAPI:
         return {"status": "ok", "model": predictor.model_file, "topics": predictor.topics}
 
     @app.post("/invocations")
-    async def invocations(request: Request) -> JSONResponse:
+    @app.post("/endpoints/{name}/invocations")
+    async def invocations(request: Request) -> Response:
         """One text gives one answer, several a list: topic, probability, answered (false: not sure), probabilities."""
         number = uuid.uuid4().hex[:12]
-        raw = b""
-        async for chunk in request.stream():
-            raw += chunk
-            if len(raw) > MAX_BODY:
-                return JSONResponse({"detail": f"body over {MAX_BODY:,} bytes"}, 413)
+        raw = await body_of(request)
+        if raw is None:
+            return problem(413, f"body over {MAX_BODY:,} bytes")
+        asked = request.headers.get("content-type")
         try:
-            body = json.loads(raw)
-            texts = texts_of(body)
-        except (ValueError, RecursionError) as error:
-            return JSONResponse({"detail": f"bad request: {error}"}, 422)
+            texts, single = formats.read(raw, asked)
+        except formats.UnknownTypeError as error:
+            return problem(415, str(error))
+        except formats.BadRequestError as error:
+            return problem(422, f"bad request: {error}")
+        if len(texts) > MAX_TEXTS:
+            return problem(422, f"bad request: {len(texts)} texts; at most {MAX_TEXTS} a request")
         answers = await run_in_threadpool(predictor, texts)
         log.info("request %s: %d texts", number, len(texts))
-        rows = [vars(answer) for answer in answers]
-        single = isinstance(body, dict) and "texts" not in body and isinstance(body["text"], str)
-        return JSONResponse(rows[0] if single else rows, headers={"X-Request-Id": number})
+        content, kind = formats.write(answers, single, request.headers.get("accept"), asked)
+        return Response(content, media_type=kind, headers={"X-Request-Id": number})
 
     return app
 
