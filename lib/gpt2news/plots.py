@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 from collections.abc import Callable
 from functools import wraps
@@ -37,9 +38,11 @@ def colour_of(topics: list[str]) -> dict[str, tuple]:
 
 
 def table(frame: pd.DataFrame) -> HTML:
-    """A frame as a plain table: no index, no empty corner."""
+    """A frame as a plain table: no index, no empty corner; a wide one scrolls inside itself, also by keyboard."""
     wide = {column: "15rem" for column in frame.columns if column in ("begins", "text")}
-    return HTML(frame.to_html(index=False, border=0, col_space=wide or None))
+    label = html.escape(f"table of {', '.join(map(str, frame.columns))}", quote=True)
+    inside = frame.to_html(index=False, border=0, col_space=wide or None)
+    return HTML(f'<div class="scroll" style="overflow-x: auto" role="group" aria-label="{label}" tabindex="0">\n{inside}\n</div>')
 
 
 def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
