@@ -24,6 +24,12 @@ def _new_profile(args: argparse.Namespace) -> int:
     return profiles.main(args)
 
 
+def _compare(args: argparse.Namespace) -> int:
+    from gpt2news import gallery
+
+    return gallery.main(args)
+
+
 def _evaluate(args: argparse.Namespace) -> int:
     from gpt2news.evaluation import studies
     from gpt2news.runs import Run
@@ -121,6 +127,12 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--text", default="text", metavar="COLUMN", help="column of the texts (default: %(default)s)")
     own.add_argument("--label", default="topic", metavar="COLUMN", help="column of the topics (default: %(default)s)")
     own.set_defaults(run=_new_profile)
+
+    compare = commands.add_parser("compare", help="one page of what changed between two runs")
+    compare.add_argument("a", type=Path, help="folder of a run, such as reports/quick")
+    compare.add_argument("b", type=Path, help="folder of the run to set beside it")
+    compare.add_argument("--out", type=Path, help="the page (default: reports/compare-A-B.html)")
+    compare.set_defaults(run=_compare)
 
     evaluate = commands.add_parser("evaluate", help="train again and again: folds, ablation, learning curve; all three when none is named")
     evaluate.add_argument("--profile", default="quick", help="whose model: a run that has made chapters 01 to 03 (default: %(default)s)")

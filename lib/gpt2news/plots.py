@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 from collections.abc import Callable
 from functools import wraps
-from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,9 +38,11 @@ def colour_of(topics: list[str]) -> dict[str, tuple]:
 
 
 def table(frame: pd.DataFrame) -> HTML:
-    """A frame as a plain table: no index, no empty corner."""
+    """A frame as a plain table: no index, no empty corner; a wide one scrolls inside itself, also by keyboard."""
     wide = {column: "15rem" for column in frame.columns if column in ("begins", "text")}
-    return HTML(frame.to_html(index=False, border=0, col_space=wide or None))
+    label = html.escape(f"table of {', '.join(map(str, frame.columns))}", quote=True)
+    inside = frame.to_html(index=False, border=0, col_space=wide or None)
+    return HTML(f'<div class="scroll" style="overflow-x: auto" role="group" aria-label="{label}" tabindex="0">\n{inside}\n</div>')
 
 
 def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
@@ -137,6 +139,77 @@ def reliability(before: pd.DataFrame, after: pd.DataFrame) -> plt.Figure:
     return figure
 
 
+def folds(study: dict, rival: str) -> plt.Figure:
+    """One dot a training of the `folds` study, model above its rival; a line joins the two of a fold, the bar is the mean."""
+    runs = pd.DataFrame(list(study["units"].values()))
+    figure, axis = plt.subplots(figsize=(7.2, 2.2))
+    shift = np.linspace(-0.16, 0.16, len(runs)) if len(runs) > 1 else [0.0]
+    for place, (column, colour) in enumerate((("accuracy", MODEL), ("baseline", RIVAL))):
+        axis.scatter(runs[column], place + np.asarray(shift), s=26, color=colour, alpha=0.75, zorder=3)
+        axis.plot([runs[column].mean()] * 2, [place - 0.3, place + 0.3], color=colour, lw=2.5)
+        axis.annotate(f"{runs[column].mean():.3f}", (runs[column].mean(), place - 0.32), (0, 2), textcoords="offset points", ha="center",
+                      fontsize=9)  # fmt: skip
+    for up, left, right in zip(shift, runs["accuracy"], runs["baseline"], strict=True):
+        axis.plot([left, right], [up, 1 + up], color=QUIET, lw=0.7, alpha=0.6)
+    axis.set(yticks=[0, 1], yticklabels=["fine-tuned model", rival], ylim=(1.45, -0.65), xlabel=f"accuracy, {len(runs)} trainings")
+    return figure
+
+
+def slices(table: pd.DataFrame) -> plt.Figure:
+    """Accuracy with its 95 % interval a slice; slices of few texts in grey."""
+    figure, axis = plt.subplots(figsize=(7.2, 0.8 + 0.32 * len(table)))
+    for place, row in enumerate(table.itertuples()):
+        colour = "#b9bec6" if row.small else MODEL
+        axis.plot([row.low, row.high], [place, place], color=colour, lw=3, alpha=0.5, solid_capstyle="round")
+        axis.plot(row.value, place, "o", color=colour, ms=6)
+    labels = [f"{row.group}  (n = {row.n})" for row in table.itertuples()]
+    axis.set(yticks=range(len(table)), yticklabels=labels, xlabel="test accuracy, 95 % interval", ylim=(len(table) - 0.4, -0.6))
+    for label, small in zip(axis.get_yticklabels(), table["small"], strict=True):
+        label.set_color("#767b84" if small else "#262626")
+    for place in np.flatnonzero(table["slice"].to_numpy()[1:] != table["slice"].to_numpy()[:-1]):
+        axis.axhline(place + 0.5, color=QUIET, lw=0.6, alpha=0.5)
+    return figure
+
+
+def deletion(table: pd.DataFrame) -> plt.Figure:
+    """Mean fall of the topic's probability against the share of words taken out, strongest first and at random, with 95 % bands."""
+    figure, axis = plt.subplots(figsize=(5.6, 3.4))
+    for column, colour, name in (("strongest", MODEL, "the strongest words out"), ("random", QUIET, "as many random words out")):
+        by_share = table.groupby("share")[column]
+        mean, error = by_share.mean(), 1.96 * by_share.std().fillna(0) / np.sqrt(by_share.size())
+        axis.plot(mean.index, mean, "o-", color=colour, ms=5, label=name)
+        axis.fill_between(mean.index, mean - error, mean + error, color=colour, alpha=0.18, lw=0)
+    axis.set(xlabel="share of the words taken out", ylabel="fall of the probability")
+    axis.legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def ablation(table: pd.DataFrame) -> plt.Figure:
+    """Mean accuracy and the range over seeds, a row of the ablation each, the best on top."""
+    table = table.sort_values("accuracy", ascending=False)
+    figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.36 * len(table)))
+    for place, row in enumerate(table.itertuples()):
+        colour = RIVAL if row.row == "article" else MODEL
+        axis.plot([row.low, row.high], [place, place], color=colour, lw=3, alpha=0.5, solid_capstyle="round")
+        axis.plot(row.accuracy, place, "o", color=colour, ms=6)
+    axis.set(yticks=range(len(table)), yticklabels=table["row"], xlabel="validation accuracy, mean and range over the seeds",
+             ylim=(len(table) - 0.4, -0.6))  # fmt: skip
+    return figure
+
+
+def learning_curve(table: pd.DataFrame, rival: str) -> plt.Figure:
+    """Test accuracy of model and rival against the number of training texts (logarithmic), with one standard deviation over seeds."""
+    figure, axis = plt.subplots(figsize=(6.4, 3.6))
+    for column, colour, name in (("model", MODEL, "fine-tuned model"), ("baseline", RIVAL, rival)):
+        sd = table[f"{column}_sd"].astype(float).fillna(0)
+        axis.errorbar(table["texts"], table[column], yerr=sd, fmt="o-", color=colour, ms=5, capsize=3, label=name)
+    axis.set(xscale="log", xlabel="training texts", ylabel="test accuracy")
+    axis.set_xticks(table["texts"], [f"{n:,}" for n in table["texts"]])
+    axis.minorticks_off()
+    axis.legend(fontsize=8, loc="lower right")
+    return figure
+
+
 def live() -> bool:
     """Is somebody at the notebook? JupyterLab, VS Code and Colab allow the kernel to ask for input; papermill and nbconvert do not."""
     return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
@@ -154,7 +227,7 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         figure, alt = draw()
         show(figure, run, name, alt)
         return
-    from ipywidgets import interact
+    from ipywidgets import Text, interact
 
     saved = iter([run])  # the first drawing only
 
@@ -163,89 +236,6 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         figure, alt = draw(**values)
         show(figure, next(saved, None), name, alt)
 
-    interact(redraw, **controls)
-
-
-def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Figure:
-    """Words or tokens in boxes, set like text: a line is a list of (text, fill colour, small print under the box)."""
-    width = max(sum(unit * (max(len(text), 1) + 1.4) for text, *_ in line) for line in lines)
-    figure, axis = plt.subplots(figsize=(max(width, 360) / 72 + 0.1, 0.5 * len(lines)))
-    for row, line in enumerate(lines):
-        x = 0.0
-        for text, colour, small in line:
-            wide = unit * (max(len(text), 1) + 1.4)
-            axis.add_patch(plt.Rectangle((x, -row), wide - 2, 0.58, color=colour, alpha=0.28, lw=0))
-            axis.text(x + wide / 2 - 1, -row + 0.27, text, ha="center", va="center", family="monospace", fontsize=10.5)
-            axis.text(x + wide / 2 - 1, -row - 0.17, small, ha="center", va="center", fontsize=6.5, color="#57606a")
-            x += wide
-    axis.set(xlim=(0, max(width, 360)), ylim=(0.7 - len(lines), 0.65))
-    axis.axis("off")
-    return figure
-
-
-def tokens(pieces: list[str], ids: list[int], width: int = 78) -> plt.Figure:
-    """A text cut into tokens, their numbers underneath; a word kept whole has one colour, the parts of a cut word another.
-
-    Args:
-        pieces: the tokens as text; one that starts with a space starts a word.
-        ids: their numbers.
-        width: characters a line, about.
-    """
-    words: list[list[int]] = []
-    for i, piece in enumerate(pieces):
-        if i == 0 or piece.startswith(" "):
-            words.append([])
-        words[-1].append(i)
-    lines, used = [[]], 0
-    for word in words:
-        parts = [(pieces[i].strip().replace("\ufffd", "▯"), str(ids[i])) for i in word]
-        letters = [text for text, _ in parts if any(c.isalnum() or c == "▯" for c in text)]
-        colour = MODEL if len(letters) <= 1 else RIVAL
-        length = sum(len(text) + 1.4 for text, _ in parts)
-        if used and used + length > width:
-            lines, used = [*lines, []], 0
-        lines[-1] += [(text, colour if text in letters else QUIET, number) for text, number in parts]
-        used += length
-    return boxes(lines)
-
-
-def shared_runs(texts: list[str], size: int) -> plt.Figure:
-    """Texts word by word; the words that stand in a run of `size` words that all the texts have are coloured."""
-    words = [text.split() for text in texts]
-    runs = [{tuple(w[i : i + size]) for i in range(len(w) - size + 1)} for w in words]
-    both = set.intersection(*runs)
-    marked = [{j for i in range(len(w) - size + 1) if tuple(w[i : i + size]) in both for j in range(i, i + size)} for w in words]
-    return boxes([[(word, MODEL if i in m else QUIET, "") for i, word in enumerate(w)] for w, m in zip(words, marked, strict=True)])
-
-
-def straddling(families: np.ndarray, draws: dict[str, np.ndarray], parts: tuple[str, ...]) -> plt.Figure:
-    """Where the members of each family of twins stand, one panel a draw; lines join twins, heavy ones cross from part to part.
-
-    Args:
-        families: (n,) family number of each text.
-        draws: title -> (n,) part of each text; a part that is not one of `parts`: the text was taken out.
-        parts: the parts, from left to right.
-    """
-    figure, axes = plt.subplots(len(draws), 1, figsize=(7.2, 1.75 * len(draws)), squeeze=False)
-    sizes = np.bincount(families)
-    colour = dict(zip(np.flatnonzero(sizes > 1), COLOURS * 9, strict=False))
-    for axis, (title, drawn) in zip(axes.flat, draws.items(), strict=True):
-        place, left = {}, 0.0
-        for part in parts:
-            members = np.flatnonzero(drawn == part)
-            columns = -(-len(members) // 4)
-            axis.add_patch(plt.Rectangle((left - 0.6, -0.6), columns + 0.2, 4.2, color="#f0f2f5", zorder=0))
-            axis.text(left - 0.45, 3.85, f"{part}, {len(members)}", fontsize=9, va="bottom")
-            place.update({i: (left + k // 4, 3 - k % 4) for k, i in enumerate(members)})
-            left += columns + 1.4
-        for number, tint in colour.items():
-            inside = [i for i in np.flatnonzero(families == number) if i in place]
-            for a, b in pairwise(inside):
-                crosses = drawn[a] != drawn[b]
-                axis.plot(*zip(place[a], place[b], strict=True), color=tint, lw=2.2 if crosses else 1, ls="-" if crosses else ":", zorder=1)
-        for i, (x, y) in place.items():
-            axis.plot(x, y, "o", color=colour.get(families[i], "#b6bcc4"), ms=7 if families[i] in colour else 5, zorder=2)
-        axis.set_title(title, fontsize=10, pad=14)
-        axis.set(xlim=(-0.7, left - 0.6), ylim=(-0.7, 4.4))
-        axis.axis("off")
-    return figure
+    for control in interact(redraw, **controls).widget.children:
+        if isinstance(control, Text):
+            control.layout.width = "44rem"

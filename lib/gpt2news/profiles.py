@@ -89,7 +89,7 @@ def new_profile(name: str, data: str | Path, text: str = "text", label: str = "t
         name=name,
         rows=len(texts),
         topics=len(counts),
-        share=0.1 if counts.min() >= 20 else 0.2,  # two texts of the smallest topic in each part
+        share=0.1 if len(texts) > 1_000 and counts.min() >= 20 else 0.2,  # a test worth reading, two texts of each topic in it
         backbone=BACKBONE,
         epochs=epochs,
         max_length=max_length,

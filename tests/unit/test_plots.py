@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from gpt2news import plots
+from gpt2news import plots, sketches
 from gpt2news.runs import Run
 
 mpl.use("agg")
@@ -54,7 +54,7 @@ def test_what_is_shown_without_a_run_is_not_saved(tmp_path, monkeypatch):
 
 
 def test_a_cut_word_has_another_colour_and_lines_are_wrapped():
-    figure = plots.tokens([" the", " ke", "eper", " saved", "."] * 6, list(range(30)), width=40)
+    figure = sketches.tokens([" the", " ke", "eper", " saved", "."] * 6, list(range(30)), width=40)
     patches = figure.axes[0].patches
     assert len(patches) == 30
     assert len({round(p.get_y()) for p in patches}) > 1
@@ -64,7 +64,7 @@ def test_a_cut_word_has_another_colour_and_lines_are_wrapped():
 
 
 def test_words_of_a_shared_run_are_coloured():
-    figure = plots.shared_runs(["a b c d e x", "y a b c d e"], 5)
+    figure = sketches.shared_runs(["a b c d e x", "y a b c d e"], 5)
     colours = [p.get_facecolor() for p in figure.axes[0].patches]
     assert colours[:5] == colours[7:] == [colours[0]] * 5
     assert colours[5] == colours[6] != colours[0]
