@@ -20,7 +20,7 @@ CHANGES = ("case", "punctuation", "spacing", "names", "numbers")
 def changed(text: str, kind: str, random: np.random.Generator) -> str:
     """`text` with one thing changed that says nothing of its topic; the same text when it has no such thing."""
     if kind == "case":
-        return text.upper() if random.random() < 0.5 else text.lower()
+        return text.upper() if random.random() < 0.5 or text.islower() else text.lower()
     if kind == "punctuation":
         return re.sub(r"[.!?](?=\s|$)", lambda mark: str(random.choice(["", "!", "...", " ."])), text).replace(",", "")
     if kind == "spacing":

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
@@ -40,7 +40,8 @@ def nearest_neighbours(train: pd.DataFrame, part: pd.DataFrame, vectorizer: Tfid
 
 def out_of_fold(texts: pd.DataFrame, folds: int = 5) -> tuple[np.ndarray, list[str]]:
     """`(n, topics)` probabilities of each text by a linear model that has not seen it (TF-IDF, logistic regression), and the topics."""
-    model = make_pipeline(TfidfVectorizer(sublinear_tf=True, min_df=2, strip_accents="unicode"), LogisticRegression(C=10, max_iter=300))
+    words = TfidfVectorizer(sublinear_tf=True, min_df=2, strip_accents="unicode")
+    model = make_pipeline(words, SGDClassifier(loss="log_loss", random_state=0))
     folder = StratifiedKFold(folds, shuffle=True, random_state=0)
     probabilities = cross_val_predict(model, texts["text"], texts["topic"], cv=folder, method="predict_proba")
     return probabilities, sorted(texts["topic"].unique())
