@@ -25,9 +25,9 @@ class CompareError(ValueError):
 def _page(template: str, target: Path, **values) -> Path:
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    inside = {name: (TEMPLATES / file).read_text(encoding="utf-8") for name, file in (("css", "style.css"), ("sort", "sort.js"))}
     with atomic(target) as part:
-        part.write_text(environment.get_template(template).render(css=css, **values), encoding="utf-8")
+        part.write_text(environment.get_template(template).render(**inside, **values), encoding="utf-8")
     return target
 
 
