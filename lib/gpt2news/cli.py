@@ -20,6 +20,36 @@ def _report(args: argparse.Namespace) -> int:
     return reports.main(args)
 
 
+def _new_profile(args: argparse.Namespace) -> int:
+    from gpt2news import profiles
+
+    return profiles.main(args)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from gpt2news import gallery
+
+    return gallery.main(args)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from gpt2news.evaluation import studies
+    from gpt2news.runs import Run
+
+    chosen = [study for study in studies.STUDIES if getattr(args, study) is not None] or list(studies.STUDIES)
+    options = {key: value for key in ("max_length", "epochs") if (value := getattr(args, key)) is not None}
+    try:
+        for study in chosen:
+            studies.run_study(
+                Run(args.name or args.profile), study, folds=args.folds or 5, seeds=args.seeds, rows=tuple(args.ablation or ()),
+                fresh=args.fresh, say=lambda line: print(line, flush=True), **options,
+            )  # fmt: skip
+    except (FileNotFoundError, ValueError) as error:
+        print(f"gpt2news evaluate: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def _classify(args: argparse.Namespace) -> int:
     from gpt2news.serving.predictor import ModelFolderError, Predictor
     from gpt2news.serving.tables import BatchError
@@ -98,6 +128,12 @@ def _app(args: argparse.Namespace) -> int:
     return subprocess.call([sys.executable, "-m", "streamlit", "run", str(script), *options, "--", str(args.model.resolve())])
 
 
+def _sagemaker(args: argparse.Namespace) -> int:
+    from gpt2news.sagemaker import console
+
+    return console.main(args)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     main_parser = argparse.ArgumentParser(prog="gpt2news", description="Sort news articles into topics with GPT-2.")
@@ -109,6 +145,31 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--fresh", action="store_true", help="run every chapter, changed or not")
     report.add_argument("--set", action="append", default=[], metavar="CHAPTER.PARAMETER=VALUE", help="change one value; can be repeated")
     report.set_defaults(run=_report)
+
+    own = commands.add_parser("new-profile", help="write a profile for a corpus of your own")
+    own.add_argument("name", help="of the profile, and of its folder under reports/")
+    own.add_argument("--data", required=True, metavar="FILE", help="a .csv, .jsonl or .parquet file")
+    own.add_argument("--text", default="text", metavar="COLUMN", help="column of the texts (default: %(default)s)")
+    own.add_argument("--label", default="topic", metavar="COLUMN", help="column of the topics (default: %(default)s)")
+    own.set_defaults(run=_new_profile)
+
+    compare = commands.add_parser("compare", help="one page of what changed between two runs")
+    compare.add_argument("a", type=Path, help="folder of a run, such as reports/quick")
+    compare.add_argument("b", type=Path, help="folder of the run to set beside it")
+    compare.add_argument("--out", type=Path, help="the page (default: reports/compare-A-B.html)")
+    compare.set_defaults(run=_compare)
+
+    evaluate = commands.add_parser("evaluate", help="train again and again: folds, ablation, learning curve; all three when none is named")
+    evaluate.add_argument("--profile", default="quick", help="whose model: a run that has made chapters 01 to 03 (default: %(default)s)")
+    evaluate.add_argument("--name", help="its folder under reports/ (default: the profile's name)")
+    evaluate.add_argument("--folds", type=int, nargs="?", const=5, help="cross-validation over all texts, in so many parts (default: 5)")
+    evaluate.add_argument("--ablation", nargs="*", metavar="ROW", help="the whole table, or rows such as last@128 mean@256+scratch article")
+    evaluate.add_argument("--curve", action="store_const", const=True, help="accuracy against the number of training texts")
+    evaluate.add_argument("--seeds", type=int, default=3, help="of each training (default: %(default)s)")
+    evaluate.add_argument("--max-length", type=int, help="tokens read of a text (default: 128)")
+    evaluate.add_argument("--epochs", type=int, help="passes over the training texts (default: 2)")
+    evaluate.add_argument("--fresh", action="store_true", help="forget the trainings that are recorded")
+    evaluate.set_defaults(run=_evaluate)
 
     classify = commands.add_parser("classify", help="say which topic a text has")
     classify.add_argument("text", nargs="*", help="texts; without any, lines of standard input")
@@ -139,6 +200,15 @@ def parser() -> argparse.ArgumentParser:
             default=os.environ.get("GPT2NEWS_MODEL", SHIPPED),
             help="a folder that chapter 05 made (default: GPT2NEWS_MODEL, or models/gpt2-mini-bbc)",
         )
+    sagemaker = commands.add_parser("sagemaker", help="what this project has running at AWS, its removal, the app's address there")
+    parts = sagemaker.add_subparsers(dest="part", required=True)
+    parts.add_parser("status", help="list what exists and what it costs an hour")
+    cleanup = parts.add_parser("cleanup", help="remove it, after asking")
+    cleanup.add_argument("--yes", action="store_true", help="do not ask")
+    cleanup.add_argument("--files", action="store_true", help="delete this project's objects in SAGEMAKER_BUCKET as well")
+    url = parts.add_parser("app-url", help="the app's address on a SageMaker notebook instance or in Studio")
+    url.add_argument("--port", type=int, default=8501, help="default: %(default)s")
+    sagemaker.set_defaults(run=_sagemaker)
     return main_parser
 
 

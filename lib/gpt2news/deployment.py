@@ -20,7 +20,7 @@ import torch
 from onnx import TensorProto
 from transformers import AttentionInterface
 
-from gpt2news.finetune import Classifier
+from gpt2news.finetune import EXPORTABLE, Classifier, pool
 from gpt2news.runs import atomic
 from gpt2news.serving.predictor import MANIFEST, Predictor, sha256_of
 
@@ -54,10 +54,7 @@ class _Exported(torch.nn.Module):
 
     def forward(self, input_ids, last):
         hidden = self.model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
-        if self.pooling == "mean":
-            real = (torch.arange(input_ids.shape[1])[None, :] <= last[:, None]).unsqueeze(-1)
-            return self.model.score((hidden * real).sum(dim=1) / (last + 1)[:, None])
-        return self.model.score(hidden[torch.arange(hidden.shape[0]), last])
+        return self.model.score(pool(hidden, last, self.pooling))
 
 
 def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: float = 0.0) -> Path:
@@ -74,11 +71,16 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
 
     Returns:
         `out`.
+
+    Raises:
+        ValueError: a pooling that is not in `finetune.EXPORTABLE`.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers.optimizer import optimize_model
 
     classifier = Classifier(model_folder)
+    if classifier.pooling not in EXPORTABLE:
+        raise ValueError(f"{model_folder}: pooling {classifier.pooling!r} is for comparison only; export has {', '.join(EXPORTABLE)}")
     model = classifier.model.cpu()
     model.set_attn_implementation("onnx_fused")
     ids = torch.full((2, 16), 5, dtype=torch.long)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
+from collections.abc import Callable
+from functools import wraps
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython import get_ipython
 from IPython.display import HTML, display
 
 from gpt2news.runs import Run, atomic
@@ -34,19 +38,22 @@ def colour_of(topics: list[str]) -> dict[str, tuple]:
 
 
 def table(frame: pd.DataFrame) -> HTML:
-    """A frame as a plain table: no index, no empty corner."""
+    """A frame as a plain table: no index, no empty corner; a wide one scrolls inside itself, also by keyboard."""
     wide = {column: "15rem" for column in frame.columns if column in ("begins", "text")}
-    return HTML(frame.to_html(index=False, border=0, col_space=wide or None))
+    label = html.escape(f"table of {', '.join(map(str, frame.columns))}", quote=True)
+    inside = frame.to_html(index=False, border=0, col_space=wide or None)
+    return HTML(f'<div class="scroll" style="overflow-x: auto" role="group" aria-label="{label}" tabindex="0">\n{inside}\n</div>')
 
 
-def show(figure: plt.Figure, run: Run, name: str, alt: str) -> None:
-    """Save a figure as `figures/<name>.png`, show it with its text alternative, and close it."""
+def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
+    """Save a figure as `figures/<name>.png` (not without a run), show it with its text alternative, and close it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     width = round(figure.get_size_inches()[0] * 96)
     plt.close(figure)
-    with atomic(run.path("figures", f"{name}.png")) as file:
-        file.write_bytes(buffer.getvalue())
+    if run is not None:
+        with atomic(run.path("figures", f"{name}.png")) as file:
+            file.write_bytes(buffer.getvalue())
     data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt, "width": width, "name": name}})
 
@@ -130,3 +137,105 @@ def reliability(before: pd.DataFrame, after: pd.DataFrame) -> plt.Figure:
     axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.04))
     axis.legend(fontsize=8, loc="upper left")
     return figure
+
+
+def folds(study: dict, rival: str) -> plt.Figure:
+    """One dot a training of the `folds` study, model above its rival; a line joins the two of a fold, the bar is the mean."""
+    runs = pd.DataFrame(list(study["units"].values()))
+    figure, axis = plt.subplots(figsize=(7.2, 2.2))
+    shift = np.linspace(-0.16, 0.16, len(runs)) if len(runs) > 1 else [0.0]
+    for place, (column, colour) in enumerate((("accuracy", MODEL), ("baseline", RIVAL))):
+        axis.scatter(runs[column], place + np.asarray(shift), s=26, color=colour, alpha=0.75, zorder=3)
+        axis.plot([runs[column].mean()] * 2, [place - 0.3, place + 0.3], color=colour, lw=2.5)
+        axis.annotate(f"{runs[column].mean():.3f}", (runs[column].mean(), place - 0.32), (0, 2), textcoords="offset points", ha="center",
+                      fontsize=9)  # fmt: skip
+    for up, left, right in zip(shift, runs["accuracy"], runs["baseline"], strict=True):
+        axis.plot([left, right], [up, 1 + up], color=QUIET, lw=0.7, alpha=0.6)
+    axis.set(yticks=[0, 1], yticklabels=["fine-tuned model", rival], ylim=(1.45, -0.65), xlabel=f"accuracy, {len(runs)} trainings")
+    return figure
+
+
+def slices(table: pd.DataFrame) -> plt.Figure:
+    """Accuracy with its 95 % interval a slice; slices of few texts in grey."""
+    figure, axis = plt.subplots(figsize=(7.2, 0.8 + 0.32 * len(table)))
+    for place, row in enumerate(table.itertuples()):
+        colour = "#b9bec6" if row.small else MODEL
+        axis.plot([row.low, row.high], [place, place], color=colour, lw=3, alpha=0.5, solid_capstyle="round")
+        axis.plot(row.value, place, "o", color=colour, ms=6)
+    labels = [f"{row.group}  (n = {row.n})" for row in table.itertuples()]
+    axis.set(yticks=range(len(table)), yticklabels=labels, xlabel="test accuracy, 95 % interval", ylim=(len(table) - 0.4, -0.6))
+    for label, small in zip(axis.get_yticklabels(), table["small"], strict=True):
+        label.set_color("#767b84" if small else "#262626")
+    for place in np.flatnonzero(table["slice"].to_numpy()[1:] != table["slice"].to_numpy()[:-1]):
+        axis.axhline(place + 0.5, color=QUIET, lw=0.6, alpha=0.5)
+    return figure
+
+
+def deletion(table: pd.DataFrame) -> plt.Figure:
+    """Mean fall of the topic's probability against the share of words taken out, strongest first and at random, with 95 % bands."""
+    figure, axis = plt.subplots(figsize=(5.6, 3.4))
+    for column, colour, name in (("strongest", MODEL, "the strongest words out"), ("random", QUIET, "as many random words out")):
+        by_share = table.groupby("share")[column]
+        mean, error = by_share.mean(), 1.96 * by_share.std().fillna(0) / np.sqrt(by_share.size())
+        axis.plot(mean.index, mean, "o-", color=colour, ms=5, label=name)
+        axis.fill_between(mean.index, mean - error, mean + error, color=colour, alpha=0.18, lw=0)
+    axis.set(xlabel="share of the words taken out", ylabel="fall of the probability")
+    axis.legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def ablation(table: pd.DataFrame) -> plt.Figure:
+    """Mean accuracy and the range over seeds, a row of the ablation each, the best on top."""
+    table = table.sort_values("accuracy", ascending=False)
+    figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.36 * len(table)))
+    for place, row in enumerate(table.itertuples()):
+        colour = RIVAL if row.row == "article" else MODEL
+        axis.plot([row.low, row.high], [place, place], color=colour, lw=3, alpha=0.5, solid_capstyle="round")
+        axis.plot(row.accuracy, place, "o", color=colour, ms=6)
+    axis.set(yticks=range(len(table)), yticklabels=table["row"], xlabel="validation accuracy, mean and range over the seeds",
+             ylim=(len(table) - 0.4, -0.6))  # fmt: skip
+    return figure
+
+
+def learning_curve(table: pd.DataFrame, rival: str) -> plt.Figure:
+    """Test accuracy of model and rival against the number of training texts (logarithmic), with one standard deviation over seeds."""
+    figure, axis = plt.subplots(figsize=(6.4, 3.6))
+    for column, colour, name in (("model", MODEL, "fine-tuned model"), ("baseline", RIVAL, rival)):
+        sd = table[f"{column}_sd"].astype(float).fillna(0)
+        axis.errorbar(table["texts"], table[column], yerr=sd, fmt="o-", color=colour, ms=5, capsize=3, label=name)
+    axis.set(xscale="log", xlabel="training texts", ylabel="test accuracy")
+    axis.set_xticks(table["texts"], [f"{n:,}" for n in table["texts"]])
+    axis.minorticks_off()
+    axis.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def live() -> bool:
+    """Is somebody at the notebook? JupyterLab, VS Code and Colab allow the kernel to ask for input; papermill and nbconvert do not."""
+    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
+
+
+def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
+    """A figure with controls in a live notebook; the same figure with its first values, without controls, elsewhere.
+
+    Args:
+        draw: returns (figure, text alternative); the defaults of its parameters are the first values.
+        run, name: as in `show`; what is played with is not saved.
+        controls: one a parameter, as `ipywidgets.interact` takes them: a text, (low, high, step), a list.
+    """
+    if not live():
+        figure, alt = draw()
+        show(figure, run, name, alt)
+        return
+    from ipywidgets import Text, interact
+
+    saved = iter([run])  # the first drawing only
+
+    @wraps(draw)
+    def redraw(**values):
+        figure, alt = draw(**values)
+        show(figure, next(saved, None), name, alt)
+
+    for control in interact(redraw, **controls).widget.children:
+        if isinstance(control, Text):
+            control.layout.width = "44rem"

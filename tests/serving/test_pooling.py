@@ -42,5 +42,5 @@ def test_exported_mean_says_the_same(mean_model, tmp_path):
 
 
 def test_an_unknown_pooling_lists_the_known(tiny_model):
-    with pytest.raises(finetune.BackboneError, match="there are last, mean"):
-        finetune.load_model(str(tiny_model), list(TOPICS), 1, 24, pooling="first")
+    with pytest.raises(finetune.BackboneError, match="there are last, mean, first, left, flat"):
+        finetune.load_model(str(tiny_model), list(TOPICS), 1, 24, pooling="max")

@@ -14,6 +14,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from gpt2news import finetune as ft
 from gpt2news import splits
 from gpt2news.corpus import ROOT
+from gpt2news.finetune.__main__ import main
 
 WORDS = {"sport": "goal keeper penalty cup striker", "business": "shares profit bank market forecast"}
 
@@ -140,3 +141,36 @@ def test_pretraining_stops_and_goes_on(tmp_path):
     facts = json.loads((tmp_path / "out" / "pretraining.json").read_text())
     assert facts["tokens_seen"] == 6 * 2 * 16
     assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("pooling", list(ft.POOLINGS))
+def test_every_pooling_trains_is_read_back_and_reads_what_it_says(split, backbone, tmp_path, pooling):
+    ft.finetune(split, tmp_path / "m", backbone=backbone, pooling=pooling, say=lambda _: None, **{**SETTINGS, "epochs": 1})
+    model = ft.Classifier(tmp_path / "m")
+    assert model.pooling == pooling
+    ids = ft.encode(model.tokenizer, ["Number 3: goal keeper cup."])[0]
+    filled = [model.tokenizer.pad_token_id] * (24 - len(ids)) + ids
+    with torch.no_grad():
+        states = model.model.base_model(input_ids=torch.tensor([ids if pooling in ft.EXPORTABLE else filled])).last_hidden_state[0]
+    wanted = {"last": states[-1], "mean": states.mean(dim=0), "first": states[0], "left": states[-1], "flat": states.flatten()}
+    # beside a longer text, so that it is padded
+    said = model.logits(["Number 3: goal keeper cup.", "Number 7: shares profit bank market forecast shares profit."])[0]
+    assert said == pytest.approx(model.model.score(wanted[pooling]).detach().numpy(), abs=1e-5)
+
+
+def test_frozen_blocks_stay_and_the_rest_learns(split, backbone, tmp_path):
+    ft.finetune(split, tmp_path / "m", backbone=backbone, freeze=1, say=lambda _: None, **{**SETTINGS, "epochs": 1})
+    before, after = GPT2LMHeadModel.from_pretrained(backbone).float().transformer.state_dict(), ft.Classifier(tmp_path / "m").model
+    moved = {n for n, w in after.transformer.state_dict().items() if not torch.equal(w, before[n])}
+    assert not [n for n in moved if n.startswith(("wte", "wpe", "h.0."))]
+    assert {"h.1.attn.c_attn.weight", "ln_f.weight"} <= moved
+
+
+def test_the_entry_point_takes_sagemakers_variables(split, backbone, tmp_path, monkeypatch, capsys):
+    for name, value in {"SM_CHANNEL_TRAIN": split, "SM_CHANNEL_VAL": split, "SM_MODEL_DIR": tmp_path / "model"}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("SM_HPS", json.dumps({"epochs": "2", "batch_size": 8, "max_length": 24, "backbone": backbone, "normalise": True}))
+    assert main(["--epochs", "1", "--learning-rate", "5e-3"]) == 0
+    record = json.loads((tmp_path / "model" / "training.json").read_text())
+    assert (record["epochs"], record["batch_size"], record["learning_rate"]) == (1, 8, 5e-3)
+    assert "model: 0.0 M parameters" in capsys.readouterr().out

@@ -90,7 +90,7 @@ def test_conda_environment_is_python_311_from_conda_forge(conda):
 
 
 def test_conda_environment_has_the_direct_dependencies_at_the_locks_versions(conda, lock, direct):
-    pins = dict(line.split("==") for line in conda["dependencies"][2]["pip"][:-1])
+    pins = {r.name: str(r.specifier).removeprefix("==") for r in map(Requirement, conda["dependencies"][2]["pip"][:-1])}
     assert {canonicalize_name(name) for name in pins} == {canonicalize_name(r.name) for r in direct}
     differ = {n: (v, lock.get(canonicalize_name(n))) for n, v in pins.items() if lock.get(canonicalize_name(n)) != v}
     assert not differ, f"environment.yml against requirements.lock: {differ}"
