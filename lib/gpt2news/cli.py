@@ -103,6 +103,12 @@ def _app(args: argparse.Namespace) -> int:
     return subprocess.call([sys.executable, "-m", "streamlit", "run", str(script), *options, "--", str(args.model.resolve())])
 
 
+def _sagemaker(args: argparse.Namespace) -> int:
+    from gpt2news.sagemaker import console
+
+    return console.main(args)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     main_parser = argparse.ArgumentParser(prog="gpt2news", description="Sort news articles into topics with GPT-2.")
@@ -156,6 +162,15 @@ def parser() -> argparse.ArgumentParser:
     app.set_defaults(run=_app)
     for command in (classify, serve, app):
         command.add_argument("--model", type=Path, default=SHIPPED, help="a folder that chapter 05 made (default: models/gpt2-mini-bbc)")
+    sagemaker = commands.add_parser("sagemaker", help="what this project has running at AWS, its removal, the app's address there")
+    parts = sagemaker.add_subparsers(dest="part", required=True)
+    parts.add_parser("status", help="list what exists and what it costs an hour")
+    cleanup = parts.add_parser("cleanup", help="remove it, after asking")
+    cleanup.add_argument("--yes", action="store_true", help="do not ask")
+    cleanup.add_argument("--files", action="store_true", help="delete this project's objects in SAGEMAKER_BUCKET as well")
+    url = parts.add_parser("app-url", help="the app's address on a SageMaker notebook instance or in Studio")
+    url.add_argument("--port", type=int, default=8501, help="default: %(default)s")
+    sagemaker.set_defaults(run=_sagemaker)
     return main_parser
 
 

@@ -108,7 +108,8 @@ def test_a_chapter_says_which_one_must_run_first(tmp_path, monkeypatch):
 
 def test_bbc_short(bbc_data, tmp_path):
     """The whole path on the real corpus, with one short epoch: structure and honesty, not the score."""
-    folder = run_report(tmp_path, "--profile", "bbc", "--set", "03_finetune.epochs=1", "--set", "03_finetune.max_length=64")
+    short = ("--set", "03_finetune.epochs=1", "--set", "03_finetune.max_length=64")
+    folder = run_report(tmp_path, "--profile", "bbc", *short, codes=(0, 3))  # its gates are for the whole training
     m = metrics_of(folder)
     assert m["dataset"]["rows"] == 2225
     assert m["dataset"]["unique"] <= 2126

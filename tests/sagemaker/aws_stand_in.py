@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
@@ -28,6 +29,14 @@ def refusal_in_xml(code: str, says: str, status: int = 400) -> Reply:
     """A refusal by STS or IAM."""
     content = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{says}</Message></Error></ErrorResponse>"
     return status, "text/xml", content.encode()
+
+
+@lru_cache
+def client(service: str):
+    """A boto3 client of the tests' own; the loopback address and the dummy keys are in the environment by then."""
+    import boto3
+
+    return boto3.client(service)
 
 
 class Cloud:

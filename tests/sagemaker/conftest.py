@@ -5,7 +5,7 @@ import threading
 from urllib.request import Request, urlopen
 
 import pytest
-from aws_stand_in import BUCKET, REGION, ROLE, Cloud
+from aws_stand_in import BUCKET, REGION, ROLE, Cloud, client
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +28,19 @@ def _server():
     thread.join()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _read_aws_service_models_once():
+    """Each boto3 session reads megabytes of JSON anew; here all share one reader."""
+    loaders = pytest.importorskip("botocore.loaders", reason="boto3 is not installed")
+    loader = loaders.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda *_: loader)
+        yield
+
+
 @pytest.fixture
 def outside(_server, monkeypatch, tmp_path):
     """The cloud as someone finds it who has keys and a region, and nothing else: no role, no bucket, no image, no quota."""
-    import boto3
-
     urlopen(Request(f"{_server.address}/moto-api/reset", method="POST")).close()
     _server.calls.clear(), _server.answers.clear(), _server.after.clear()
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "SAGEMAKER_ROLE", "SAGEMAKER_BUCKET"):
@@ -44,25 +52,22 @@ def outside(_server, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return _server
 
 
 @pytest.fixture
 def cloud(outside, monkeypatch):
     """The cloud with role, bucket, images and quotas in place."""
-    import boto3
-
     from gpt2news.sagemaker.account import SERVING_IMAGE, TRAINING_IMAGE
 
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
-    boto3.client("iam").create_role(RoleName="news-role", AssumeRolePolicyDocument=json.dumps(trust))
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    client("iam").create_role(RoleName="news-role", AssumeRolePolicyDocument=json.dumps(trust))
+    client("s3").create_bucket(Bucket=BUCKET)
     for image in (TRAINING_IMAGE, SERVING_IMAGE):
         repository, tag = image.split(":")
-        boto3.client("ecr").create_repository(repositoryName=repository)
+        client("ecr").create_repository(repositoryName=repository)
         manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "image": image})
-        boto3.client("ecr").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
+        client("ecr").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
     monkeypatch.setenv("SAGEMAKER_ROLE", ROLE)
     monkeypatch.setenv("SAGEMAKER_BUCKET", BUCKET)
     outside.answers["SimulatePrincipalPolicy"] = outside.passing("allowed")

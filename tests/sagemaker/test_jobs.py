@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from aws_stand_in import BUCKET, ROLE, refusal, reply
+from aws_stand_in import BUCKET, ROLE, client, refusal, reply
 
 from gpt2news import runs, sagemaker
 from gpt2news.corpus import ROOT
@@ -50,21 +50,18 @@ def run(tmp_path, monkeypatch):
 @pytest.fixture
 def finished(cloud):
     """The artifact that a real job would have left, as soon as the job is made."""
-    import boto3
 
     def leave(body):
         place = body["OutputDataConfig"]["S3OutputPath"].removeprefix(f"s3://{BUCKET}/")
         key = f"{place}/{body['TrainingJobName']}/output/model.tar.gz"
-        boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=archive(MODEL))
+        client("s3").put_object(Bucket=BUCKET, Key=key, Body=archive(MODEL))
 
     cloud.after["CreateTrainingJob"] = leave
     return cloud
 
 
 def keys() -> dict[str, int]:
-    import boto3
-
-    return {entry["Key"]: entry["Size"] for entry in boto3.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
+    return {entry["Key"]: entry["Size"] for entry in client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
 
 
 def test_a_job_end_to_end(finished, aws, run):
@@ -132,13 +129,11 @@ def test_the_source_is_the_library_and_the_same_each_time(tmp_path):
 
 
 def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run):
-    import boto3
-
     reason = "AlgorithmError: ExecuteUserScriptError: train.csv row 7: text is empty"
     fail = cloud.change("training_jobs", training_job_status="Failed", secondary_status="Failed", failure_reason=reason)
 
     def log_and_fail(body):
-        logs, stream = boto3.client("logs"), f"{body['TrainingJobName']}/algo-1-1"
+        logs, stream = client("logs"), f"{body['TrainingJobName']}/algo-1-1"
         logs.create_log_group(logGroupName=jobs.LOGS)
         logs.create_log_stream(logGroupName=jobs.LOGS, logStreamName=stream)
         event = {"timestamp": int(time.time() * 1000), "message": "epoch 1/2 of the log\n"}

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from aws_stand_in import refusal_in_xml
+from aws_stand_in import client, refusal_in_xml
 
 from gpt2news import sagemaker
 from gpt2news.sagemaker.account import TRAINING_IMAGE, app_url, dollars, mask, new_name
@@ -65,10 +65,8 @@ def test_bad_role(cloud, monkeypatch, role, says):
 
 
 def test_a_role_that_sagemaker_may_not_take_on(cloud, monkeypatch):
-    import boto3
-
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
-    boto3.client("iam").create_role(RoleName="ec2-role", AssumeRolePolicyDocument=json.dumps(trust))
+    client("iam").create_role(RoleName="ec2-role", AssumeRolePolicyDocument=json.dumps(trust))
     monkeypatch.setenv("SAGEMAKER_ROLE", "arn:aws:iam::123456789012:role/ec2-role")
     check = look()["role"]
     assert (check.state, "trust relationship" in check.fix) == ("fix", True)

@@ -9,7 +9,7 @@ from gpt2news.evaluation.calibration import (
     reliability,
 )
 from gpt2news.evaluation.errors import confident_mistakes
-from gpt2news.evaluation.scoring import BASELINE, baseline, bootstrap, mcnemar_p, predictions, scores, verdict, wilson
+from gpt2news.evaluation.scoring import BASELINE, baseline, bootstrap, log_loss_interval, mcnemar_p, predictions, scores, verdict, wilson
 
 __all__ = [
     "BASELINE",
@@ -20,6 +20,7 @@ __all__ = [
     "confident_mistakes",
     "coverage",
     "fit_temperature",
+    "log_loss_interval",
     "mcnemar_p",
     "predictions",
     "probabilities_of",

@@ -95,3 +95,9 @@ def predictions(part: pd.DataFrame, probabilities: np.ndarray, topics: list[str]
     for i, topic in enumerate(topics):
         frame[f"p_{topic}"] = probabilities[:, i].round(6)
     return frame
+
+
+def log_loss_interval(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Mean log loss (nats) with its bootstrap interval, see `bootstrap`."""
+    losses = -np.log(np.clip(probabilities[np.arange(len(truth)), truth].astype(np.float64), 1e-15, 1))
+    return bootstrap(lambda rows: losses[rows].mean(), len(losses))

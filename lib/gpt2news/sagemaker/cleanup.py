@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpt2news.sagemaker.account import PROJECT, TAGS, Account, SageMakerError, aws_errors, connect, price, reason
+from gpt2news.sagemaker.account import PROJECT, TAGS, Account, SageMakerError, aws_errors, price, reason
 
 # kind -> list call, its answer's key, prefix of the name's key, call that ends it. In the order in which they must go:
 # AWS wants no configuration deleted under an endpoint, and no model under a job.
@@ -24,6 +24,13 @@ KINDS = {
 }
 GOING = ("Stopping", "Deleting")
 LONGEST = 1800.0  # seconds; an endpoint that is still being made cannot be deleted before it is up or has failed
+# Waits for "done"; an end of the pipe without it means that the process at its other end is no more.
+BESIDE = """
+import sys
+if sys.stdin.buffer.read() != b"done":
+    from gpt2news.sagemaker import connect, remove
+    remove(connect(), sys.argv[1])
+"""
 
 
 @dataclass(frozen=True)
@@ -70,24 +77,26 @@ def _an_hour(sagemaker, kind: str, name: str) -> float | None:
     return None if None in costs else sum(costs)
 
 
-def remove(aws: Account, name: str, longest: float = LONGEST, say=print) -> None:
+def remove(aws: Account, name: str, say=print) -> None:
     """Stop the jobs and delete endpoint, configuration and model called `name`; returns when AWS lists none of them.
 
     Raises:
-        SageMakerError: something is left after `longest` seconds; the message has the commands that remove it.
+        SageMakerError: something is left after `LONGEST` seconds; the message has the commands that remove it.
     """
-    deadline, pause, left, refused = time.monotonic() + longest, 0.0, None, ""
+    deadline, pause, left, refused, asked = time.monotonic() + LONGEST, 0.0, None, "", 0
     while True:
+        before = asked
         try:
             left = [thing for thing in inventory(aws, name) if thing.name == name]
             if not left:
-                if pause:
+                if asked:
                     say(f"{name}: removed, AWS lists nothing of it any more")
                 return
             for thing in left:
                 if thing.kind == left[0].kind and thing.status not in GOING:
                     _, _, prefix, call = KINDS[thing.kind]
                     getattr(aws.client("sagemaker"), call)(**{f"{prefix}Name": thing.name})
+                    asked += 1
                     say(f"{thing.kind} {thing.name}: {call.split('_')[0]} asked for")
         except aws_errors() as error:
             if reason(error) != refused:
@@ -96,8 +105,8 @@ def remove(aws: Account, name: str, longest: float = LONGEST, say=print) -> None
         if time.monotonic() > deadline:
             why = refused or "it is still there"
             raise SageMakerError(f"{name} is NOT removed, and may cost money ({why}). Run: {_commands(left, name)}")
+        pause = 0.0 if asked > before else min(pause + 1, 15)
         time.sleep(pause)
-        pause = min(pause + 1, 15)
 
 
 def _commands(left: list[Thing] | None, name: str) -> str:
@@ -118,7 +127,7 @@ def guard(aws: Account, name: str, say=print) -> Iterator[None]:
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "AWS_DEFAULT_REGION": aws.region, "PYTHONPATH": path}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    command = [sys.executable, "-m", "gpt2news.sagemaker.cleanup", name]
+    command = [sys.executable, "-c", BESIDE, name]
     beside = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, env=environment, **quiet)
     try:
         yield
@@ -140,12 +149,3 @@ def files(aws: Account, delete: bool = False) -> tuple[int, int]:
         if delete and entries:
             s3.delete_objects(Bucket=aws.bucket, Delete={"Objects": [{"Key": entry["Key"]} for entry in entries], "Quiet": True})
     return count, size
-
-
-def _wait_for_the_end_of_my_parent(name: str) -> None:
-    if sys.stdin.buffer.read() != b"done":
-        remove(connect(), name)
-
-
-if __name__ == "__main__":
-    _wait_for_the_end_of_my_parent(sys.argv[1])
