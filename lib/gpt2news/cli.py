@@ -25,7 +25,7 @@ def _new_profile(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from gpt2news import gallery
+    from gpt2news.reports import gallery
 
     return gallery.main(args)
 
