@@ -21,13 +21,13 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _new_profile(args: argparse.Namespace) -> int:
-    from gpt2news import profiles
+    from gpt2news import newprofile
 
-    return profiles.main(args)
+    return newprofile.main(args)
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from gpt2news import gallery
+    from gpt2news.reports import gallery
 
     return gallery.main(args)
 

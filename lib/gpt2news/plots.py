@@ -133,7 +133,8 @@ def reliability(before: pd.DataFrame, after: pd.DataFrame) -> plt.Figure:
     axis.plot([0, 1], [0, 1], color=QUIET, lw=1, ls="--", label="perfectly calibrated")
     for table, colour, name in ((before, QUIET, "before"), (after, MODEL, "after temperature")):
         axis.plot(table["confidence"], table["accuracy"], color=colour, alpha=0.6)
-        axis.scatter(table["confidence"], table["accuracy"], s=20 + 1.2 * table["n"], color=colour, alpha=0.8, label=name)
+        size = 20 + 160 * table["n"] / table["n"].sum()
+        axis.scatter(table["confidence"], table["accuracy"], s=size, color=colour, alpha=0.8, label=name)
     axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.04))
     axis.legend(fontsize=8, loc="upper left")
     return figure
