@@ -66,6 +66,16 @@ def normalise(text: str) -> str:
     return NORMALISER.normalize_str(text)
 
 
+def unread(text: str) -> bool:
+    """Would `normalise` lose most letters of `text`? It keeps a to z, so another script is lost whole."""
+    return not text.isascii() and 2 * sum(map(str.isalpha, normalise(text))) < sum(map(str.isalpha, text))
+
+
+def comparable(text: str) -> str:
+    """`text` for counting and comparing words: `normalise`d, or, in another script, in lower case without punctuation."""
+    return " ".join(re.findall(r"\w+", text.lower())) if unread(text) else normalise(text)
+
+
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file."""
     digest = hashlib.sha256()
@@ -251,7 +261,7 @@ def marking_words(texts: list[str], topics: list[str], n: int = 10) -> pd.DataFr
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectorizer = CountVectorizer(preprocessor=normalise, token_pattern=r"[a-z]{3,}", min_df=3)
+    vectorizer = CountVectorizer(preprocessor=comparable, token_pattern=r"[^\W\d_]{3,}", min_df=3)
     counts = vectorizer.fit_transform(texts)
     words = vectorizer.get_feature_names_out()
     labels = np.asarray(topics)

@@ -49,7 +49,7 @@ def rewrite(root: Path, old: set[str], new: str) -> list[str]:
     changed, number = [], version(root)
     ours = re.escape(new)
     tags = (
-        rf"(/github/{ours}/blob/)[^/\s\"')]+(?=/notebooks/\w+\.ipynb)",  # badges
+        rf"((?:/github|https://github\.com)/{ours}/blob/)[^/\s\"')]+(?=/)",  # badges, and links to a file
         rf'(github\.com/{ours}\\?", \\?")v[\w.-]+',  # the set-up cell; JSON puts a backslash before a quote
     )
     for path in [root / "pyproject.toml", *carriers(root)]:

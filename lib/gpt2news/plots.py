@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 from collections.abc import Callable
 from functools import wraps
@@ -37,9 +38,11 @@ def colour_of(topics: list[str]) -> dict[str, tuple]:
 
 
 def table(frame: pd.DataFrame) -> HTML:
-    """A frame as a plain table: no index, no empty corner."""
+    """A frame as a plain table: no index, no empty corner; a wide one scrolls inside itself, also by keyboard."""
     wide = {column: "15rem" for column in frame.columns if column in ("begins", "text")}
-    return HTML(frame.to_html(index=False, border=0, col_space=wide or None))
+    label = html.escape(f"table of {', '.join(map(str, frame.columns))}", quote=True)
+    inside = frame.to_html(index=False, border=0, col_space=wide or None)
+    return HTML(f'<div class="scroll" style="overflow-x: auto" role="group" aria-label="{label}" tabindex="0">\n{inside}\n</div>')
 
 
 def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
@@ -130,7 +133,8 @@ def reliability(before: pd.DataFrame, after: pd.DataFrame) -> plt.Figure:
     axis.plot([0, 1], [0, 1], color=QUIET, lw=1, ls="--", label="perfectly calibrated")
     for table, colour, name in ((before, QUIET, "before"), (after, MODEL, "after temperature")):
         axis.plot(table["confidence"], table["accuracy"], color=colour, alpha=0.6)
-        axis.scatter(table["confidence"], table["accuracy"], s=20 + 1.2 * table["n"], color=colour, alpha=0.8, label=name)
+        size = 20 + 160 * table["n"] / table["n"].sum()
+        axis.scatter(table["confidence"], table["accuracy"], s=size, color=colour, alpha=0.8, label=name)
     axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.04))
     axis.legend(fontsize=8, loc="upper left")
     return figure
@@ -165,3 +169,18 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
     for control in interact(redraw, **controls).widget.children:
         if isinstance(control, Text):
             control.layout.width = "44rem"
+
+
+def waste(shares: dict[str, float]) -> plt.Figure:
+    """The share of a batch's work that is padding (0 to 1), a bar a way of making batches; the last is ours."""
+    figure, axis = plt.subplots(figsize=(7.2, 0.8 + 0.45 * len(shares)))
+    axis.barh(list(shares), [1 - share for share in shares.values()], color=MODEL, label="texts")
+    bars = axis.barh(list(shares), list(shares.values()), left=[1 - share for share in shares.values()], color=QUIET, label="padding")
+    axis.bar_label(bars, [f"{share:.0%}" for share in shares.values()], padding=4, fontsize=9)
+    axis.set(xlabel="share of the work", xlim=(0, 1.09))
+    axis.xaxis.set_major_formatter("{x:.0%}")
+    axis.set_xticks(np.linspace(0, 1, 6))
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import train_test_split
 
-from gpt2news.corpus import normalise, sha256_of
+from gpt2news.corpus import comparable, sha256_of
 from gpt2news.runs import atomic
 
 PARTS = ("train", "val", "test")
@@ -30,10 +30,10 @@ def similar_pairs(texts: list[str], threshold: float = NEAR, shingle: int = SHIN
     """Pairs of texts that are the same or nearly so: columns `a`, `b` (positions, a < b) and `jaccard` (1.0: the same words).
 
     The Jaccard index of the sets of word 5-grams ("shingles": Broder, "On the resemblance and containment of
-    documents", 1997), over `normalise`d texts. An inverted index (a sparse product) gives every pair that shares a shingle,
+    documents", 1997), over `comparable` texts. An inverted index (a sparse product) gives every pair that shares a shingle,
     so the result is exact, and pairs that share none cost nothing. Texts under 5 words are compared whole.
     """
-    plain = [normalise(text) for text in texts]
+    plain = [comparable(text) for text in texts]
     vectorizer = CountVectorizer(
         binary=True, dtype=np.int32, ngram_range=(shingle, shingle), tokenizer=str.split, token_pattern=None, lowercase=False
     )

@@ -18,7 +18,7 @@ README = """# gpt2-news
 [![ci](https://github.com/{0}/actions/workflows/ci.yml/badge.svg)](https://github.com/{0}/actions)
 [Colab](https://colab.research.google.com/github/{0}/blob/v1.2.3/notebooks/01_explore.ipynb)
 [Studio Lab](https://studiolab.sagemaker.aws/import/github/{0}/blob/v1.2.3/notebooks/01_explore.ipynb)
-`git clone https://github.com/{0}.git`; the home is https://github.com/{0}.
+`git clone https://github.com/{0}.git`; the home is https://github.com/{0}; a page is https://github.com/{0}/blob/v1.2.3/docs/x.md.
 [report](https://{1}.github.io/{2}/)
 [another](https://github.com/{0}-app) [file](https://github.com/{0}.js/x) [owner](https://github.com/{1})
 [their fork](https://github.com/someone/{2}) [elsewhere](https://gitlab.com/{0})

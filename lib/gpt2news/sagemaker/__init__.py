@@ -4,13 +4,14 @@
 answering; `cleanup`: what exists, and its removal. The walk-through is deploy/sagemaker/README.md.
 """
 
-from gpt2news.sagemaker.account import Account, SageMakerError, app_url, connect, dollars
+from gpt2news.sagemaker.account import SERVING_IMAGE, TRAINING_IMAGE, Account, SageMakerError, app_url, connect, dollars, image_uri
 from gpt2news.sagemaker.cleanup import Thing, files, guard, inventory, remove
 from gpt2news.sagemaker.endpoints import Endpoint, endpoint, pack_model, transform
 from gpt2news.sagemaker.jobs import follow, pack_source, train, unpack
 from gpt2news.sagemaker.preflight import Check, preflight, require
 
 __all__ = [
-    "Account", "Check", "Endpoint", "SageMakerError", "Thing", "app_url", "connect", "dollars", "endpoint", "files", "follow", "guard",
-    "inventory", "pack_model", "pack_source", "preflight", "remove", "require", "train", "transform", "unpack",
+    "SERVING_IMAGE", "TRAINING_IMAGE", "Account", "Check", "Endpoint", "SageMakerError", "Thing", "app_url", "connect", "dollars",
+    "endpoint", "files", "follow", "guard", "image_uri", "inventory", "pack_model", "pack_source", "preflight", "remove", "require",
+    "train", "transform", "unpack",
 ]  # fmt: skip

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from gpt2news import profiles, reports, splits
-from gpt2news.corpus import ROOT, CorpusError
-from gpt2news.profiles import ProfileError, new_profile
+from gpt2news import cli, newprofile, reports, splits
+from gpt2news.corpus import ROOT, CorpusError, marking_words
+from gpt2news.newprofile import ProfileError, new_profile
 
 
 def invented(topics: int, texts: int, words: int = 30, seed: int = 0) -> pd.DataFrame:
@@ -69,6 +69,17 @@ def test_column_names_that_mean_something_in_yaml(csv, tmp_path):
     assert (values["text_column"], values["label_column"]) == ("a: b # c", 'yes "no"')
 
 
+def test_texts_in_another_script_are_told_apart_and_the_reader_is_warned(csv, tmp_path, monkeypatch, capsys):
+    words = ["банк", "ставка", "рынок", "матч", "вратарь", "кубок", "закон", "министр"]
+    texts = [" ".join(np.random.default_rng(i).choice(words, 12)) for i in range(24)]
+    frame = pd.DataFrame({"text": texts, "topic": ["a", "b"] * 12})
+    assert len(set(splits.duplicate_groups(texts))) == 24
+    assert set(marking_words([*texts, *texts], [*"ab"] * 24)["word"]) <= set(words)
+    monkeypatch.setattr(newprofile.new_profile, "__defaults__", ("text", "topic", tmp_path / "profiles"))
+    assert cli.main(["new-profile", "mine", "--data", str(csv(frame))]) == 0
+    assert "100% of the texts are in a script that models/gpt2-mini cannot read" in capsys.readouterr().out
+
+
 def test_an_existing_profile_is_left_alone(csv, tmp_path):
     (tmp_path / "mine.yaml").write_text("precious")
     with pytest.raises(ProfileError, match=r"mine\.yaml is there already and was not changed"):
@@ -124,9 +135,7 @@ def test_the_command_says_what_is_wrong(tmp_path):
 
 
 def test_the_command_says_what_comes_next(csv, tmp_path, monkeypatch, capsys):
-    from gpt2news import cli
-
-    monkeypatch.setattr(profiles.new_profile, "__defaults__", ("text", "topic", tmp_path / "profiles"))
+    monkeypatch.setattr(newprofile.new_profile, "__defaults__", ("text", "topic", tmp_path / "profiles"))
     assert cli.main(["new-profile", "mine", "--data", str(csv(invented(2, 12))), "--text", "body", "--label", "section"]) == 0
     assert "Next: gpt2news report --profile mine" in capsys.readouterr().out
     assert (tmp_path / "profiles" / "mine.yaml").exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from gpt2news.corpus import ROOT, SOURCES, CorpusError, load_corpus, locate
+from gpt2news.corpus import ROOT, SOURCES, CorpusError, load_corpus, locate, unread
 from gpt2news.runs import atomic
 
 PROFILES = ROOT / "notebooks" / "profiles"
@@ -55,6 +55,7 @@ class NewProfile:
     topics: int
     max_length: int
     epochs: int
+    unread: float  # share of the texts that the shipped backbone cannot read: another script
 
 
 def new_profile(name: str, data: str | Path, text: str = "text", label: str = "topic", folder: Path = PROFILES) -> NewProfile:
@@ -98,7 +99,7 @@ def new_profile(name: str, data: str | Path, text: str = "text", label: str = "t
     )
     with atomic(target) as part:
         part.write_text(filled, encoding="utf-8")
-    return NewProfile(target, len(texts), len(counts), max_length, epochs)
+    return NewProfile(target, len(texts), len(counts), max_length, epochs, texts["text"].map(unread).mean())
 
 
 def token_counts(texts: list[str]) -> np.ndarray:
@@ -118,5 +119,9 @@ def main(args) -> int:
     print(f"{made.rows:,} texts, {made.topics} topics: {made.max_length} tokens of a text, {made.epochs} epochs. Written: {made.path}")
     if made.topics > MANY_TOPICS:
         print(f"More than {MANY_TOPICS} topics: the figures were made for fewer. Is {args.label!r} the label column?")
+    if made.unread > 0.1:
+        print(
+            f"{made.unread:.0%} of the texts are in a script that {BACKBONE} cannot read (it knows a to z): set `backbone` to one that can."
+        )
     print(f"Next: gpt2news report --profile {args.name}")
     return 0
