@@ -95,7 +95,8 @@ def coloured_words(words: list[str], values: np.ndarray | list[float], title: st
     pieces = []
     for i, (word, value) in enumerate(zip(words[:shown], values[:shown], strict=True)):
         colour, sign = ("0, 114, 178", "+") if value >= 0 else ("213, 94, 0", "−")
-        mark = f"<sup>{sign}{abs(value):.{digits}f}</sup>" if i in strong else ""
+        size = f"{abs(value):.{digits}f}"
+        mark = f"<sup>{sign}{size}</sup>" if i in strong and size.strip("0.") else ""
         style = f"background: rgba({colour}, {0.45 * min(1, abs(value) / most):.2f}); border-radius: 3px; padding: 1px 2px"
         pieces.append(f'<span style="{style}">{html.escape(word)}{mark}</span>')
     more = " …" if len(words) > shown else ""
