@@ -10,7 +10,7 @@ REPO =
 RUNS =
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := notebooks,serve,app,sagemaker,dev
+EXTRAS := notebooks,serve,app,sagemaker,scale,dev
 STAMP := $(VENV)/.installed
 
 .PHONY: report test lab app ship serve bench results lint lock links clean help

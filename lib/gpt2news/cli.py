@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models" / "gpt2-mini-bbc"
@@ -50,27 +52,50 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 def _classify(args: argparse.Namespace) -> int:
     from gpt2news.serving.predictor import ModelFolderError, Predictor
+    from gpt2news.serving.tables import BatchError
 
-    texts = args.text or [line.strip() for line in sys.stdin if line.strip()]
-    if not texts:
-        print("gpt2news classify: no text; give it as an argument or on standard input, one a line", file=sys.stderr)
-        return 2
     try:
-        answers = Predictor(args.model)(texts)
-    except ModelFolderError as error:
+        if args.input or args.output:
+            return _classify_file(args)
+        predictor = Predictor(args.model)
+        texts = iter(args.text) if args.text else (line.strip() for line in sys.stdin if line.strip())
+        several, count = len(args.text) != 1, 0
+        while portion := list(islice(texts, 256 if args.text or not sys.stdin.isatty() else 1)):
+            for text, answer in zip(portion, predictor(portion), strict=True):
+                _show(text if several else None, answer, args.json)
+            count += len(portion)
+    except (ModelFolderError, BatchError) as error:
         print(f"gpt2news classify: {error}", file=sys.stderr)
         return 2
-    for text, answer in zip(texts, answers, strict=True):
-        if args.json:
-            print(json.dumps(vars(answer)))
-            continue
-        if len(texts) > 1:
-            print(f"{text[:70]}{'…' if len(text) > 70 else ''}")
-        print(answer.topic if answer.answered else f"not sure (best guess: {answer.topic})")
-        for topic, probability in answer.probabilities.items():
-            print(f"  {topic:<16}{probability:6.1%}  {'█' * round(30 * probability)}".rstrip())
-        if answer.truncated:
-            print(f"  (read the first {answer.tokens} tokens)")
+    if not count:
+        print("gpt2news classify: no text; give it as an argument or on standard input, one a line", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _show(text: str | None, answer, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(vars(answer)), flush=True)
+        return
+    if text is not None:
+        print(f"{text[:70]}{'…' if len(text) > 70 else ''}")
+    print(answer.topic if answer.answered else f"not sure (best guess: {answer.topic})")
+    for topic, probability in answer.probabilities.items():
+        print(f"  {topic:<16}{probability:6.1%}  {'█' * round(30 * probability)}".rstrip())
+    if answer.truncated:
+        print(f"  (read the first {answer.tokens} tokens)")
+
+
+def _classify_file(args: argparse.Namespace) -> int:
+    from gpt2news.serving import batch
+
+    if args.text or not (args.input and args.output):
+        raise batch.BatchError("--input and --output go together, without texts as arguments")
+    if args.engine == "ray":
+        count = batch.classify_with_ray(args.model, args.input, args.output, args.text_column, args.workers)
+    else:
+        count = batch.classify_file(args.model, args.input, args.output, args.text_column, args.resume)
+    print(f"{args.output}: {count:,} rows", file=sys.stderr)
     return 0
 
 
@@ -149,19 +174,32 @@ def parser() -> argparse.ArgumentParser:
     classify = commands.add_parser("classify", help="say which topic a text has")
     classify.add_argument("text", nargs="*", help="texts; without any, lines of standard input")
     classify.add_argument("--json", action="store_true", help="one JSON object a text")
+    classify.add_argument("--input", type=Path, help="a CSV, JSON Lines or Parquet file, or a folder of Parquet files")
+    classify.add_argument("--output", type=Path, help="the same rows with topics; CSV, JSON Lines or Parquet by its name")
+    classify.add_argument("--text-column", default="text", help="default: %(default)s")
+    classify.add_argument("--resume", action="store_true", help="go on with a run over the same input that was ended")
+    classify.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: Parquet, over a cluster or several processes")
+    classify.add_argument("--workers", type=int, default=2, help="processes of --engine ray (default: %(default)s)")
     classify.set_defaults(run=_classify)
 
     serve = commands.add_parser("serve", help="answer over HTTP: GET /ping, POST /invocations")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    serve.add_argument("--port", type=int, default=8080, help="default: %(default)s")
+    serve.add_argument("--port", type=int, default=os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080), help="default: %(default)s")
     serve.set_defaults(run=_serve)
 
     app = commands.add_parser("app", help="the web app (Streamlit)")
-    app.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     app.add_argument("--port", type=int, default=8501, help="default: %(default)s")
     app.set_defaults(run=_app)
+    for command in (serve, app):
+        command.add_argument(
+            "--host", default=os.environ.get("GPT2NEWS_HOST", "127.0.0.1"), help="address to listen on (default: %(default)s)"
+        )
     for command in (classify, serve, app):
-        command.add_argument("--model", type=Path, default=SHIPPED, help="a folder that chapter 05 made (default: models/gpt2-mini-bbc)")
+        command.add_argument(
+            "--model",
+            type=Path,
+            default=os.environ.get("GPT2NEWS_MODEL", SHIPPED),
+            help="a folder that chapter 05 made (default: GPT2NEWS_MODEL, or models/gpt2-mini-bbc)",
+        )
     sagemaker = commands.add_parser("sagemaker", help="what this project has running at AWS, its removal, the app's address there")
     parts = sagemaker.add_subparsers(dest="part", required=True)
     parts.add_parser("status", help="list what exists and what it costs an hour")

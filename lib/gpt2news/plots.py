@@ -239,3 +239,18 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
     for control in interact(redraw, **controls).widget.children:
         if isinstance(control, Text):
             control.layout.width = "44rem"
+
+
+def waste(shares: dict[str, float]) -> plt.Figure:
+    """The share of a batch's work that is padding (0 to 1), a bar a way of making batches; the last is ours."""
+    figure, axis = plt.subplots(figsize=(7.2, 0.8 + 0.45 * len(shares)))
+    axis.barh(list(shares), [1 - share for share in shares.values()], color=MODEL, label="texts")
+    bars = axis.barh(list(shares), list(shares.values()), left=[1 - share for share in shares.values()], color=QUIET, label="padding")
+    axis.bar_label(bars, [f"{share:.0%}" for share in shares.values()], padding=4, fontsize=9)
+    axis.set(xlabel="share of the work", xlim=(0, 1.09))
+    axis.xaxis.set_major_formatter("{x:.0%}")
+    axis.set_xticks(np.linspace(0, 1, 6))
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure

@@ -2,8 +2,14 @@
 
     python -m gpt2news.finetune --train splits --out model --backbone models/gpt2-mini --epochs 3
 
-On SageMaker the folders come from SM_CHANNEL_TRAIN, SM_CHANNEL_VAL and SM_MODEL_DIR, and the other options also from the
-hyperparameters (SM_HPS); what stands on the command line wins.
+Run the same command again after a crash and it goes on from its last checkpoint.
+
+several GPUs:      add --processes 4 (torchrun does the rest)
+several machines:  on each: torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint FIRST:29500 -m gpt2news.finetune …
+                   with --checkpoints and --out in a folder that all of them see
+too big for one:   accelerate launch --config_file lib/gpt2news/finetune/fsdp.yaml --num_processes 4 -m gpt2news.finetune …
+SageMaker:         the folders come from SM_CHANNEL_TRAIN, SM_CHANNEL_VAL and SM_MODEL_DIR, the processes from SM_NUM_GPUS, and the
+                   other options also from the hyperparameters (SM_HPS); what stands on the command line wins
 """
 
 from __future__ import annotations
@@ -11,11 +17,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
-from gpt2news.finetune.backbone import BackboneError
+from gpt2news.finetune.device import DTYPES, device_line
 from gpt2news.finetune.heads import POOLINGS
+from gpt2news.finetune.trainer import CheckpointError, DivergedError
 from gpt2news.finetune.training import finetune
 
 
@@ -29,6 +37,12 @@ def _bool(word: str) -> bool:
 
 def _path(variable: str) -> Path | None:
     return Path(os.environ[variable]) if os.environ.get(variable) else None
+
+
+def _checkpoints() -> Path | None:
+    """What SageMaker copies to S3 while a job runs (/opt/ml/checkpoints); None elsewhere."""
+    model = _path("SM_MODEL_DIR")
+    return model.parent / "checkpoints" if model else None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,27 +70,51 @@ def parser() -> argparse.ArgumentParser:
     option("max-length", "tokens read of a text", type=int, default=512)
     option("pooling", "what the new layer reads", choices=list(POOLINGS), default="last")
     option("freeze", "keep the embeddings and so many of the first blocks", type=int, default=0)
+    option("lora", "rank of low-rank adapters, trained instead of the weights; 0: none", type=int, default=0)
+    option("early-stopping", "stop after so many epochs without a lower validation loss; 0: never", type=int, default=0)
+    option("gradient-checkpointing", "less memory for more time", type=_bool, default=False)
+    option("compile", "torch.compile", type=_bool, default=False)
+    option("dtype", "of the matrix products; auto: what the device is good at", choices=DTYPES, default="auto")
+    option("micro-batch", "texts at once a process; 0: all that fit", type=int, default=0)
+    option("checkpoints", "folder of the checkpoints; else OUT-checkpoints, or beside SM_MODEL_DIR", type=Path, default=_checkpoints())
+    option("checkpoint-steps", "save every so many steps; 0: about every five minutes", type=int, default=0)
+    option("price-per-hour", "of the machines, to show the cost", type=float, default=0.0)
+    option("processes", "processes on this machine, one a GPU", type=int, default=max(1, int(os.environ.get("SM_NUM_GPUS") or 1)))
     option("seed", "of weights, order and dropout", type=int, default=0)
     return made
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code: 0, or 2 for an option, file or backbone that cannot be used."""
-    made = parser()
-    from_job = json.loads(os.environ.get("SM_HPS") or "{}")
-    options = made.parse_args([*(f"--{name}={value}" for name, value in from_job.items()), *(sys.argv[1:] if argv is None else argv)])
-    settings = vars(options)
+    """Entry point; returns the exit code: 0, 1 for a run that stopped, 2 for an option, file or backbone that cannot be used."""
+    made, argv = parser(), sys.argv[1:] if argv is None else argv
+    try:
+        from_job = json.loads(os.environ.get("SM_HPS") or "{}")
+    except json.JSONDecodeError as error:
+        made.error(f"SM_HPS is not JSON: {error}")
+    settings = vars(made.parse_args([*(f"--{name}={value}" for name, value in from_job.items()), *argv]))
     train, val, out = settings.pop("train"), settings.pop("val"), settings.pop("out")
     if train is None or out is None:
         made.error("--train and --out are needed (on SageMaker: SM_CHANNEL_TRAIN and SM_MODEL_DIR)")
-    if val is None:
-        val = train if train.is_dir() else train.parent
+    wanted = settings.pop("processes")
+    if wanted < 1:
+        made.error(f"--processes {wanted}: 1 or more")
+    if wanted > 1 and "RANK" not in os.environ:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={wanted}"]
+        return subprocess.call([*launcher, "-m", "gpt2news.finetune", *argv])
+    first = os.environ.get("RANK", "0") == "0"
+
+    def say(line: str) -> None:
+        if first:
+            print(line, flush=True)
+
     try:
-        record = finetune(train, out, val=val, say=lambda line: print(line, flush=True), **settings)
-    except (BackboneError, ValueError, FileNotFoundError) as error:
-        print(f"gpt2news.finetune: {error}", file=sys.stderr)
-        return 2
-    print(f"{out}: {record['parameters'] / 1e6:.1f} M parameters, {record['seconds']:.0f} s")
+        say(device_line(settings["dtype"]))
+        record = finetune(train, out, val=val or (train if train.is_dir() else train.parent), say=say, **settings)
+    except (ValueError, OSError) as error:
+        if first:
+            print(f"gpt2news.finetune: {error}", file=sys.stderr)
+        return 1 if isinstance(error, (DivergedError, CheckpointError)) else 2
+    say(f"{out}: {record['parameters'] / 1e6:.1f} M parameters, {record['seconds']:.0f} s")
     return 0
 
 

@@ -37,7 +37,7 @@ class _Pooled:
             self.score = torch.nn.Linear(config.padded_length * config.hidden_size, config.num_labels, bias=False)
             self.score.weight.data.normal_(std=config.initializer_range)
 
-    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> SequenceClassifierOutput:
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None, **_) -> SequenceClassifierOutput:
         """(batch, tokens) ids, padded on the right -> (batch, topics) logits, and the loss where labels are given."""
         last = (input_ids != self.config.pad_token_id).sum(dim=1).clamp(min=1) - 1
         if self.config.pooling in EXPORTABLE:
@@ -102,6 +102,7 @@ def load_model(
     config.label2id = {topic: i for i, topic in enumerate(topics)}
     config.pad_token_id = pad_token_id
     config.problem_type = "single_label_classification"
+    config.use_cache = False  # keys and values are kept to generate text, which a classifier does not
     if from_scratch:
         return kind(config).float()
     return load(kind.from_pretrained, backbone, config=config, dtype=torch.float32, use_safetensors=True)
