@@ -5,14 +5,16 @@ import json
 import re
 import shutil
 
+import jsonschema
 import nbformat
 import pytest
+from huggingface_hub import ModelCard
 from nbclient import NotebookClient
 from running import run_report
 
 from gpt2news import corpus, reports, splits
 from gpt2news.corpus import ROOT
-from gpt2news.reports import CHAPTERS, NOTEBOOKS
+from gpt2news.reports import CHAPTERS, NOTEBOOKS, gates
 
 
 def metrics_of(folder):
@@ -43,6 +45,25 @@ def test_quick_metrics_have_the_agreed_keys(quick):
     assert 0 <= m["mcnemar_p"] <= 1
     assert {"size_mb", "p50_ms", "p95_ms", "parity_max_abs_diff", "accuracy_drop"} <= set(m["deploy"])
     assert set(m["seconds"]) == set(CHAPTERS)
+
+
+def test_quick_metrics_keep_to_the_schema_and_have_every_part_of_chapter_04(quick):
+    m = metrics_of(quick)
+    jsonschema.validate(m, gates.SCHEMA)
+    assert set(CHAPTERS["04_evaluate"][1]) <= set(m)
+    assert {s["slice"] for s in m["slices"]} == {"length", "read", "topic", "border"}
+    assert set(m["behaviour"]) == {"invariance", "direction", "minimum"}
+    assert m["behaviour"]["minimum"]["all"]["n"] == 25
+    assert m["attribution"]["strongest"]["low"] > m["attribution"]["random"]["high"]
+    assert m["studies"] == {"folds": None, "ablation": None, "curve": None}
+    assert m["leaks"] == {"exact": 0, "near": 0, "named": []}
+
+
+def test_quick_has_model_cards_and_meets_its_gates(quick):
+    for kind in ("model", "onnx"):
+        card = ModelCard.load(quick / kind / "README.md")
+        assert card.data.eval_results[0].metric_value == pytest.approx(metrics_of(quick)["test"]["accuracy"]["value"], abs=1e-4)
+    assert "not met" not in (quick / "index.html").read_text(encoding="utf-8")
 
 
 def test_quick_learns(quick):
