@@ -7,12 +7,13 @@ PIP_ARGS ?=
 PROFILE ?= quick
 ARGS ?=
 REPO =
+RUNS =
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := notebooks,serve,app,dev
+EXTRAS := notebooks,serve,app,sagemaker,scale,dev
 STAMP := $(VENV)/.installed
 
-.PHONY: report test lab app ship serve bench lint lock links clean help
+.PHONY: report test lab app ship serve bench results lint lock links clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -49,6 +50,10 @@ serve: $(STAMP)
 
 bench: $(STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# make results RUNS="quick bbc" publishes these runs; without RUNS the tables are written again from what is published.
+results: $(STAMP)
+	$(BIN)/python -m gpt2news.results $(RUNS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

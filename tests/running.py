@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 
-def run_report(root: Path, *arguments: str) -> Path:
-    """Run `gpt2news report` into `root`; returns the run's folder."""
+def run_report(root: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> Path:
+    """Run `gpt2news report` into `root`, which must end with one of `codes`; returns the run's folder."""
     environment = {**os.environ, "GPT2NEWS_REPORTS": str(root)}
     command = [sys.executable, "-m", "gpt2news.cli", "report", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode in codes, done.stdout + done.stderr
     wanted = "--name" if "--name" in arguments else "--profile"
     return root / arguments[arguments.index(wanted) + 1]

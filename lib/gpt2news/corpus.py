@@ -66,6 +66,16 @@ def normalise(text: str) -> str:
     return NORMALISER.normalize_str(text)
 
 
+def unread(text: str) -> bool:
+    """Would `normalise` lose most letters of `text`? It keeps a to z, so another script is lost whole."""
+    return not text.isascii() and 2 * sum(map(str.isalpha, normalise(text))) < sum(map(str.isalpha, text))
+
+
+def comparable(text: str) -> str:
+    """`text` for counting and comparing words: `normalise`d, or, in another script, in lower case without punctuation."""
+    return " ".join(re.findall(r"\w+", text.lower())) if unread(text) else normalise(text)
+
+
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file."""
     digest = hashlib.sha256()
@@ -176,7 +186,7 @@ def _pick(table: pd.DataFrame, path: Path, text: str, label: str) -> pd.DataFram
     if missing:
         raise CorpusError(
             f"{path.name}: no column {' and no column '.join(map(repr, missing))}; it has {', '.join(map(repr, table.columns))}. "
-            "Name the columns with text_column and label_column of 01_explore."
+            "Name the columns: --text and --label of new-profile, text_column and label_column of chapters 01 and 02."
         )
     ids = table["source_id"].astype(str) if "source_id" in table else pd.Series(range(1, len(table) + 1)).astype(str)
     values = {key: table[column].fillna("").astype(str).tolist() for key, column in (("text", text), ("topic", label))}
@@ -230,7 +240,9 @@ def _checked(frame: pd.DataFrame, path: Path, topics: tuple[str, ...] | None) ->
         raise CorpusError(f"{path.name}: one topic only ({counts.index[0]!r}); a classifier needs two or more")
     small = counts[counts < MIN_TEXTS_A_TOPIC]
     if len(small):
-        listed = ", ".join(f"{topic!r} has {n}" for topic, n in small.items())
+        listed = ", ".join(f"{topic[:40]!r} has {n}" for topic, n in small[:5].items())
+        if len(small) > 5:
+            listed += f", and {len(small) - 5:,} more (is that the label column?)"
         raise CorpusError(f"{path.name}: fewer than {MIN_TEXTS_A_TOPIC} texts a topic: {listed}; add texts or drop the topic")
     return frame
 
@@ -249,7 +261,7 @@ def marking_words(texts: list[str], topics: list[str], n: int = 10) -> pd.DataFr
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectorizer = CountVectorizer(preprocessor=normalise, token_pattern=r"[a-z]{3,}", min_df=3)
+    vectorizer = CountVectorizer(preprocessor=comparable, token_pattern=r"[^\W\d_]{3,}", min_df=3)
     counts = vectorizer.fit_transform(texts)
     words = vectorizer.get_feature_names_out()
     labels = np.asarray(topics)

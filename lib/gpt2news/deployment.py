@@ -17,12 +17,32 @@ from pathlib import Path
 import httpx
 import numpy as np
 import torch
+from onnx import TensorProto
+from transformers import AttentionInterface
 
 from gpt2news.finetune import EXPORTABLE, Classifier, pool
 from gpt2news.runs import atomic
 from gpt2news.serving.predictor import MANIFEST, Predictor, sha256_of
 
 FP32, INT8 = "model.onnx", "model.int8.onnx"
+
+
+def _fused_attention(module, query, key, value, attention_mask, scaling=None, **_):
+    """Attention of a causal model as one node of ONNX Runtime's, (batch, heads, tokens, width) each -> (batch, tokens, heads, width).
+
+    Padding is on the right, where causal attention needs no mask.
+    """
+    batch, heads, tokens, width = query.shape
+    key, value = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value))  # grouped-query models have fewer
+    flat = [x.transpose(1, 2).reshape(batch, tokens, heads * width) for x in (query, key, value)]
+    attributes = {"num_heads": heads, "unidirectional": 1, "scale": float(scaling or width**-0.5)}
+    out = torch.onnx.ops.symbolic(
+        "com.microsoft::MultiHeadAttention", flat, attributes, dtype=query.dtype, shape=(batch, tokens, heads * width), version=1
+    )
+    return out.reshape(batch, tokens, heads, width), None
+
+
+AttentionInterface.register("onnx_fused", _fused_attention)
 
 
 class _Exported(torch.nn.Module):
@@ -40,7 +60,8 @@ class _Exported(torch.nn.Module):
 def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: float = 0.0) -> Path:
     """Make the folder that `serving.Predictor` reads: fp32 and int8 ONNX models, tokenizer, labels, calibration, hashes.
 
-    int8: weights quantised per channel ahead of time, activations at run time (ONNX Runtime's dynamic quantisation).
+    Attention, GELU and layer norm with its skip connection are one node each (ONNX Runtime's transformer optimiser). int8: weights
+    quantised per channel ahead of time, activations at run time (dynamic quantisation); benchmarks/serving.md has what else was tried.
 
     Args:
         model_folder: chapter 03's model.
@@ -55,11 +76,13 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
         ValueError: a pooling that is not in `finetune.EXPORTABLE`.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers.optimizer import optimize_model
 
     classifier = Classifier(model_folder)
     if classifier.pooling not in EXPORTABLE:
         raise ValueError(f"{model_folder}: pooling {classifier.pooling!r} is for comparison only; export has {', '.join(EXPORTABLE)}")
     model = classifier.model.cpu()
+    model.set_attn_implementation("onnx_fused")
     ids = torch.full((2, 16), 5, dtype=torch.long)
     last = torch.tensor([15, 7])
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -72,7 +95,15 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
                 input_names=["input_ids", "last"], output_names=["logits"],
                 dynamic_shapes=({0: "batch", 1: "tokens"}, {0: "batch"}),
             )  # fmt: skip
-            quantize_dynamic(part / FP32, part / INT8, weight_type=QuantType.QInt8, per_channel=True)
+        config = model.config
+        fused = optimize_model(str(part / FP32), "bert", config.num_attention_heads, config.hidden_size, opt_level=0)
+        fused.save_model_to_file(str(part / FP32))
+        logging.disable(logging.WARNING)  # it advises a step that has been done
+        try:
+            known = {"DefaultTensorType": TensorProto.FLOAT}
+            quantize_dynamic(part / FP32, part / INT8, weight_type=QuantType.QInt8, per_channel=True, extra_options=known)
+        finally:
+            logging.disable(logging.NOTSET)
         shutil.copy(model_folder / "tokenizer.json", part / "tokenizer.json")
         manifest = {
             "topics": classifier.topics,
@@ -96,8 +127,8 @@ def parity(model_folder: Path, onnx_folder: Path, texts: list[str], truth: list[
     """
     classifier = Classifier(model_folder)
     torch_logits = classifier.logits(texts)
-    fp32 = Predictor(onnx_folder, FP32).logits(texts)[0]
-    int8 = Predictor(onnx_folder, INT8).logits(texts)[0]
+    fp32 = Predictor(onnx_folder, FP32).logits(texts)
+    int8 = Predictor(onnx_folder, INT8).logits(texts)
     wanted = np.array([classifier.topics.index(topic) for topic in truth])
     right = lambda logits: float((logits.argmax(axis=1) == wanted).mean())  # noqa: E731
     return {

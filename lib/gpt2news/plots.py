@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
+from collections.abc import Callable
+from functools import wraps
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython import get_ipython
 from IPython.display import HTML, display
 
 from gpt2news.runs import Run, atomic
@@ -34,19 +38,22 @@ def colour_of(topics: list[str]) -> dict[str, tuple]:
 
 
 def table(frame: pd.DataFrame) -> HTML:
-    """A frame as a plain table: no index, no empty corner."""
+    """A frame as a plain table: no index, no empty corner; a wide one scrolls inside itself, also by keyboard."""
     wide = {column: "15rem" for column in frame.columns if column in ("begins", "text")}
-    return HTML(frame.to_html(index=False, border=0, col_space=wide or None))
+    label = html.escape(f"table of {', '.join(map(str, frame.columns))}", quote=True)
+    inside = frame.to_html(index=False, border=0, col_space=wide or None)
+    return HTML(f'<div class="scroll" style="overflow-x: auto" role="group" aria-label="{label}" tabindex="0">\n{inside}\n</div>')
 
 
-def show(figure: plt.Figure, run: Run, name: str, alt: str) -> None:
-    """Save a figure as `figures/<name>.png`, show it with its text alternative, and close it."""
+def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
+    """Save a figure as `figures/<name>.png` (not without a run), show it with its text alternative, and close it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     width = round(figure.get_size_inches()[0] * 96)
     plt.close(figure)
-    with atomic(run.path("figures", f"{name}.png")) as file:
-        file.write_bytes(buffer.getvalue())
+    if run is not None:
+        with atomic(run.path("figures", f"{name}.png")) as file:
+            file.write_bytes(buffer.getvalue())
     data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt, "width": width, "name": name}})
 
@@ -65,18 +72,6 @@ def marking_words(words: pd.DataFrame) -> plt.Figure:
         axis.set_title(topic, fontsize=10)
         axis.tick_params(labelsize=8)
     figure.supxlabel("z-scored log-odds", fontsize=9)
-    return figure
-
-
-def causal_mask(tokens: list[str]) -> plt.Figure:
-    """Who may look at whom: row token, column token; the last row sees them all."""
-    n = len(tokens)
-    figure, axis = plt.subplots(figsize=(4.8, 4.2))
-    sns.heatmap(np.tril(np.ones((n, n))), ax=axis, cmap=["#f0f2f5", MODEL], cbar=False, linewidths=1, square=True,
-                xticklabels=tokens, yticklabels=tokens)  # fmt: skip
-    axis.set(xlabel="may look at", ylabel="token")
-    axis.tick_params(axis="x", rotation=60)
-    axis.tick_params(axis="y", rotation=0)
     return figure
 
 
@@ -126,18 +121,50 @@ def reliability(before: pd.DataFrame, after: pd.DataFrame) -> plt.Figure:
     axis.plot([0, 1], [0, 1], color=QUIET, lw=1, ls="--", label="perfectly calibrated")
     for table, colour, name in ((before, QUIET, "before"), (after, MODEL, "after temperature")):
         axis.plot(table["confidence"], table["accuracy"], color=colour, alpha=0.6)
-        axis.scatter(table["confidence"], table["accuracy"], s=20 + 1.2 * table["n"], color=colour, alpha=0.8, label=name)
+        size = 20 + 160 * table["n"] / table["n"].sum()
+        axis.scatter(table["confidence"], table["accuracy"], s=size, color=colour, alpha=0.8, label=name)
     axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.04))
     axis.legend(fontsize=8, loc="upper left")
     return figure
 
 
-def padding(waste: dict[str, float]) -> plt.Figure:
+def live() -> bool:
+    """Is somebody at the notebook? JupyterLab, VS Code and Colab allow the kernel to ask for input; papermill and nbconvert do not."""
+    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
+
+
+def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
+    """A figure with controls in a live notebook; the same figure with its first values, without controls, elsewhere.
+
+    Args:
+        draw: returns (figure, text alternative); the defaults of its parameters are the first values.
+        run, name: as in `show`; what is played with is not saved.
+        controls: one a parameter, as `ipywidgets.interact` takes them: a text, (low, high, step), a list.
+    """
+    if not live():
+        figure, alt = draw()
+        show(figure, run, name, alt)
+        return
+    from ipywidgets import Text, interact
+
+    saved = iter([run])  # the first drawing only
+
+    @wraps(draw)
+    def redraw(**values):
+        figure, alt = draw(**values)
+        show(figure, next(saved, None), name, alt)
+
+    for control in interact(redraw, **controls).widget.children:
+        if isinstance(control, Text):
+            control.layout.width = "44rem"
+
+
+def waste(shares: dict[str, float]) -> plt.Figure:
     """The share of a batch's work that is padding (0 to 1), a bar a way of making batches; the last is ours."""
-    figure, axis = plt.subplots(figsize=(7.2, 0.8 + 0.45 * len(waste)))
-    axis.barh(list(waste), [1 - share for share in waste.values()], color=MODEL, label="texts")
-    bars = axis.barh(list(waste), list(waste.values()), left=[1 - share for share in waste.values()], color=QUIET, label="padding")
-    axis.bar_label(bars, [f"{share:.0%}" for share in waste.values()], padding=4, fontsize=9)
+    figure, axis = plt.subplots(figsize=(7.2, 0.8 + 0.45 * len(shares)))
+    axis.barh(list(shares), [1 - share for share in shares.values()], color=MODEL, label="texts")
+    bars = axis.barh(list(shares), list(shares.values()), left=[1 - share for share in shares.values()], color=QUIET, label="padding")
+    axis.bar_label(bars, [f"{share:.0%}" for share in shares.values()], padding=4, fontsize=9)
     axis.set(xlabel="share of the work", xlim=(0, 1.09))
     axis.xaxis.set_major_formatter("{x:.0%}")
     axis.set_xticks(np.linspace(0, 1, 6))

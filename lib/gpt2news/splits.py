@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import train_test_split
 
-from gpt2news.corpus import normalise, sha256_of
+from gpt2news.corpus import comparable, sha256_of
 from gpt2news.runs import atomic
 
 PARTS = ("train", "val", "test")
@@ -30,10 +30,10 @@ def similar_pairs(texts: list[str], threshold: float = NEAR, shingle: int = SHIN
     """Pairs of texts that are the same or nearly so: columns `a`, `b` (positions, a < b) and `jaccard` (1.0: the same words).
 
     The Jaccard index of the sets of word 5-grams ("shingles": Broder, "On the resemblance and containment of
-    documents", 1997), over `normalise`d texts. An inverted index (a sparse product) gives every pair that shares a shingle,
+    documents", 1997), over `comparable` texts. An inverted index (a sparse product) gives every pair that shares a shingle,
     so the result is exact, and pairs that share none cost nothing. Texts under 5 words are compared whole.
     """
-    plain = [normalise(text) for text in texts]
+    plain = [comparable(text) for text in texts]
     vectorizer = CountVectorizer(
         binary=True, dtype=np.int32, ngram_range=(shingle, shingle), tokenizer=str.split, token_pattern=None, lowercase=False
     )
@@ -66,12 +66,20 @@ def split_corpus(frame: pd.DataFrame, seed: int = 0, val: float = 0.1, test: flo
     Stratified by topic, at random by `seed`. One text a group is kept, so no group can stand on two sides.
 
     Raises:
-        ValueError: shares that leave a part empty.
+        ValueError: shares that leave a part empty; a part with fewer texts than topics; a topic that is all copies.
     """
     if not (0 < val < 1 and 0 < test < 1 and val + test < 1):
         raise ValueError(f"val={val}, test={test}: two shares over 0 that add up to less than 1 are needed")
     frame = frame.assign(group=duplicate_groups(frame["text"].tolist()), split="duplicate")
     kept = frame.index[~frame["group"].duplicated()]
+    counts = frame.loc[kept, "topic"].value_counts()
+    if counts.min() < len(PARTS):
+        raise ValueError(
+            f"topic {counts.idxmin()!r} has {counts.min()} texts once copies are out; each part needs one: add texts or drop it"
+        )
+    for name, share in (("val_share", val), ("test_share", test)):
+        if share * len(kept) < len(counts):
+            raise ValueError(f"{name}={share} of {len(kept)} texts is less than one for each of {len(counts)} topics: raise {name}")
     rest, held_test = train_test_split(kept, test_size=test, random_state=seed, stratify=frame.loc[kept, "topic"])
     train, held_val = train_test_split(rest, test_size=val / (1 - test), random_state=seed, stratify=frame.loc[rest, "topic"])
     for name, rows in zip(PARTS, (train, held_val, held_test), strict=True):

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from filelock import FileLock
 
-from gpt2news import reports
+from gpt2news import links, reports
 
 PARAMETERS = 'run = "x"  # folder\nvalue = 1  # a number\nshare = 0.5  # a share\nsource = ""  # a file'
 
@@ -90,7 +90,7 @@ def test_a_changed_value_or_a_missing_output_runs_from_there_on(notebooks):
 
 
 def test_a_touched_module_runs_from_the_chapter_that_imports_it(notebooks):
-    module = Path(reports.__file__).parent / "links.py"
+    module = Path(links.__file__)
     before = module.stat()
     go(notebooks)
     try:
@@ -121,8 +121,8 @@ def test_real_chapters_depend_on_the_right_modules():
         }
         for c in reports.CHAPTERS
     }
-    assert "evaluation.py" not in behind["01_explore"] | behind["02_split"] | behind["03_finetune"]
-    assert "evaluation.py" in behind["04_evaluate"]
+    assert "scoring.py" not in behind["01_explore"] | behind["02_split"] | behind["03_finetune"]
+    assert {"scoring.py", "calibration.py", "studies.py", "behaviour.yaml"} <= behind["04_evaluate"]
     assert {"deployment.py", "predictor.py"} <= behind["05_deploy"]
 
 
@@ -190,6 +190,82 @@ def test_a_kernel_that_dies_before_it_answers_is_started_again(notebooks, tmp_pa
     assert record["chapters"]["01_explore"]["kernel_restarts"] == 2
 
 
+RECORDS = BODY + 'record.record(split={"train": value, "val": 1, "test": 1, "leaked_exact": 0, "leaked_near": 2})\n'
+
+
+def with_gates(notebooks, *gates):
+    lines = "".join(f"  - {gate}\n" for gate in gates)
+    (notebooks / "profiles" / "p.yaml").write_text(f"gates:\n{lines}02_split:\n  value: 7\n")
+
+
+def test_a_gate_that_is_not_met_ends_with_3_and_is_named_with_its_value(notebooks):
+    replace_body(notebooks, "02_split", RECORDS.replace("{chapter}", "02_split"))
+    with_gates(notebooks, "split.train >= 7", "split.leaked_near == 0", "test.accuracy.low >= 0.5")
+    code, folder, record, said = go(notebooks)
+    assert code == 3
+    assert all(entry["status"] == "done" for entry in record["chapters"].values())
+    assert "FAILED in" in said
+    assert "gate split.leaked_near == 0: not met, the value is 2" in said
+    assert "gate test.accuracy.low >= 0.5: not met, the value is None" in said
+    assert "gate split.train" not in said
+    index = (folder / "index.html").read_text()
+    assert "A gate is not met:</b> <code>split.leaked_near == 0</code>, but the value is 2." in index
+    assert "<code>test.accuracy.low &gt;= 0.5</code>, but the value is missing" in index
+    with_gates(notebooks, "split.train >= 7", "split.leaked_near <= 2")
+    code, folder, _, said = go(notebooks)
+    assert code == 0
+    assert said.count("unchanged, kept") == 5
+    index = (folder / "index.html").read_text()
+    assert "A gate is not met" not in index
+    assert "<code>split.leaked_near &lt;= 2</code>" in index
+
+
+def test_a_failed_chapter_comes_before_a_gate(notebooks):
+    replace_body(notebooks, "02_split", "1 / 0")
+    with_gates(notebooks, "split.train >= 7")
+    code, folder, _, said = go(notebooks)
+    assert code == 1
+    assert "gate " not in said
+    assert "A gate is not met" not in (folder / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        ("test.acuracy.low >= 0.9", "metrics.json has no 'acuracy' in test; it has n, accuracy"),
+        ("tests.accuracy.low >= 0.9", "metrics.json has no 'tests'; it has profile, dataset"),
+        ("test.accuracy >= 0.9", "test.accuracy is not a number; it has value, low, high"),
+        ("verdict >= 1", "verdict is not a number"),
+        ("test.accuracy.low > many", "write it as path operator number"),
+        ("test.accuracy.low = 0.9", "write it as path operator number"),
+        ("__import__('os').getcwd() == 1", "write it as path operator number"),
+        ("0.9 <= test.accuracy.low", "write it as path operator number"),
+    ],
+)
+def test_a_gate_that_cannot_be_read_is_refused_before_anything_runs(notebooks, gate, message):
+    with_gates(notebooks, "split.train >= 7", json.dumps(gate))
+    with pytest.raises(reports.ReportError, match=message.replace("(", r"\(")):
+        go(notebooks)
+    assert not (reports.reports_root() / "p").exists()
+
+
+@pytest.mark.parametrize("gates", ["split.train >= 7", "{a: 1}"])
+def test_gates_are_a_list(notebooks, gates):
+    (notebooks / "profiles" / "p.yaml").write_text(f"gates: {gates}\n")
+    with pytest.raises(reports.ReportError, match="gates is a list of lines"):
+        go(notebooks)
+
+
+def test_new_records_of_a_study_run_chapter_04_again(notebooks):
+    _, folder, _, _ = go(notebooks)
+    (folder / "studies").mkdir()
+    (folder / "studies" / "folds.json").write_text("{}")
+    go(notebooks)
+    assert ran(folder)[5:] == ["04_evaluate", "05_deploy"]
+    go(notebooks)
+    assert len(ran(folder)) == 7
+
+
 def test_the_same_run_twice_at_once_is_refused(notebooks):
     reports.reports_root().mkdir(parents=True)
     with FileLock(reports.reports_root() / ".p.lock"), pytest.raises(reports.ReportError, match="going on"):
@@ -226,7 +302,7 @@ def test_unknown_profile_lists_the_known(notebooks):
 
 @pytest.mark.parametrize("profile", sorted(p.stem for p in (reports.NOTEBOOKS / "profiles").glob("*.yaml")))
 def test_shipped_profiles_are_valid(profile):
-    assert set(reports.load_profile(profile)) == {"time_limit", *reports.CHAPTERS}
+    assert set(reports.load_profile(profile)) == {"time_limit", "gates", *reports.CHAPTERS}
 
 
 def test_quick_is_what_the_notebooks_default_to():

@@ -84,7 +84,7 @@ def test_fp32_gives_what_torch_gives(fp32, tiny_model):
 
     wanted = Classifier(tiny_model).logits(MIXED)
     assert np.ptp(wanted, axis=0).min() > 0.1  # the texts differ, so an answer to another text would show
-    given, _ = fp32.logits(MIXED)
+    given = fp32.logits(MIXED)
     assert given.shape == (len(MIXED), 3)
     assert np.abs(given - wanted).max() < 1e-4
 
@@ -92,12 +92,12 @@ def test_fp32_gives_what_torch_gives(fp32, tiny_model):
 def test_int8_is_the_default_and_near(fp32, exported):
     int8 = Predictor(exported)
     assert int8.model_file == "model.int8.onnx"
-    difference = np.abs(int8.logits(MIXED)[0] - fp32.logits(MIXED)[0]).max()
+    difference = np.abs(int8.logits(MIXED) - fp32.logits(MIXED)).max()
     assert 0 < difference < 1
 
 
 def test_probabilities_are_calibrated_and_ranked(fp32):
-    logits, _ = fp32.logits(MIXED)
+    logits = fp32.logits(MIXED)
     for answer, wanted in zip(fp32(MIXED), softmax(logits / 1.5), strict=True):
         assert answer.probabilities == pytest.approx(dict(zip(fp32.topics, wanted, strict=True)))
         assert list(answer.probabilities.values()) == sorted(answer.probabilities.values(), reverse=True)
@@ -107,33 +107,37 @@ def test_probabilities_are_calibrated_and_ranked(fp32):
 
 
 def test_order_is_kept(fp32):
-    forwards, backwards = fp32.logits(MIXED)[0], fp32.logits(MIXED[::-1])[0]
+    forwards, backwards = fp32.logits(MIXED), fp32.logits(MIXED[::-1])
     assert np.abs(forwards - backwards[::-1]).max() < 1e-5
 
 
-@pytest.mark.parametrize("batch_tokens", [1, 30, 4096])
-def test_a_batch_of_mixed_lengths_is_answered_as_one_by_one(fp32, batch_tokens):
-    texts = MIXED * 3
-    given, counts = fp32.logits(texts, batch_tokens)
-    alone = [fp32.logits([text]) for text in texts]
-    assert np.abs(given - np.concatenate([logits for logits, _ in alone])).max() < 1e-5
-    assert counts == [n for _, (n,) in alone]
+@pytest.mark.parametrize("model", ["model.onnx", "model.int8.onnx"])
+def test_an_answer_does_not_depend_on_the_other_texts(exported, model):
+    """int8 scales of activations are taken from all that runs together, so texts must not run together."""
+    predictor = Predictor(exported, model)
+    texts = [*MIXED, *["bank"] * 300, "law " * 24]  # more than are held at a time
+    together, alone = predictor(texts), {text: predictor([text])[0] for text in texts}
+    assert [a.topic for a in together] == [alone[text].topic for text in texts]
+    for text, answer in zip(texts, together, strict=True):
+        assert answer.probabilities == pytest.approx(alone[text].probabilities, abs=1e-6)
 
 
-def test_no_batch_is_larger_than_asked(exported, monkeypatch):
+def test_of_a_long_text_no_more_is_tokenised_than_needed(exported, monkeypatch):
     predictor = Predictor(exported, "model.onnx")
-    run, shapes = predictor.session.run, []
+    whole, read = predictor.tokenizer, []
 
     class Watched:
-        def run(self, outputs, inputs):
-            shapes.append(inputs["input_ids"].shape)
-            return run(outputs, inputs)
+        def encode(self, text, **options):
+            read.append(len(text))
+            return whole.encode(text, **options)
 
-    monkeypatch.setattr(predictor, "session", Watched())
-    predictor.logits(MIXED * 4, batch_tokens=100)
-    assert sum(rows for rows, _ in shapes) == len(MIXED) * 4
-    assert max(rows * tokens for rows, tokens in shapes) <= 100
-    assert max(rows for rows, _ in shapes) > 1
+    text = "the bank of the year " * 20_000
+    wanted = predictor.encode(text[:2000])
+    monkeypatch.setattr(predictor, "tokenizer", Watched())
+    assert predictor.encode(text) == wanted == (wanted[0], True)
+    assert max(read) < 1000
+    junk = "日本 " * 5000 + "the bank"  # nothing the tokenizer knows, then something
+    assert predictor.encode(junk) == (whole.encode("the bank").ids, False)
 
 
 def test_truncation_is_reported_and_the_rest_not_read(fp32):
@@ -145,9 +149,7 @@ def test_truncation_is_reported_and_the_rest_not_read(fp32):
 
 
 def test_a_text_of_just_the_longest_length_is_not_called_truncated(fp32):
-    counts = {}
-    for words in range(1, 40):
-        counts[fp32.logits(["a " * words])[1][0]] = "a " * words
+    counts = {len(fp32.tokenizer.encode("a " * words).ids): "a " * words for words in range(1, 40)}
     assert [fp32([counts[n]])[0].truncated for n in (23, 24, 25)] == [False, False, True]
 
 
@@ -191,6 +193,32 @@ def test_eight_threads_get_the_same_answers(fp32):
         for answers in pool.map(ask, range(64)):
             assert [a.topic for a in answers] == [w.topic for w in wanted]
             assert [a.probability for a in answers] == pytest.approx([w.probability for w in wanted], abs=1e-5)
+
+
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_word_is_explained_by_leaving_it_out(fp32):
+    text = "Shares fell sharply after  the bank cut"
+    explained = fp32.explain(text)
+    whole, without = fp32([text, "Shares fell after the bank cut"])
+    assert [word for word, _ in explained] == text.split()
+    assert explained[2][1] == pytest.approx(whole.probability - without.probabilities[whole.topic], abs=1e-5)
+
+
+def test_of_a_long_text_what_is_read_is_explained_in_at_most_so_many_passes(fp32):
+    text = "the bank cut its law " * 40
+    words = [word for word, _ in fp32.explain(text)]
+    assert 0 < len(words) <= 24
+    assert words == text.split()[: len(words)]
+    shared = fp32.explain("Shares fell sharply after the bank", passes=2)
+    whole, without = fp32(["Shares fell sharply after the bank", "after the bank"])
+    assert [drop for _, drop in shared[:3]] == pytest.approx([(whole.probability - without.probabilities[whole.topic]) / 3] * 3, abs=1e-5)
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_nothing_to_read_nothing_to_explain(fp32, text):
+    assert fp32.explain(text) == []
 
 
 # --- what it refuses --------------------------------------------------------------------------------------------------

@@ -1,9 +1,13 @@
 import asyncio
+import csv
 import json
+import logging
+import threading
 
 import pytest
 from fastapi.testclient import TestClient
 
+from gpt2news.serving.batcher import Batcher, BusyError
 from gpt2news.serving.predictor import ModelFolderError, Predictor
 from gpt2news.serving.server import MAX_BODY, MAX_TEXTS, make_app
 
@@ -53,6 +57,35 @@ def test_many_texts_give_a_list_in_order(client, wanted, body):
 def test_a_list_of_one_stays_a_list(client, exported, body):
     (alone,) = Predictor(exported)(TEXTS[:1])
     assert client.post("/invocations", json=body).json() == [vars(alone)]
+
+
+ALIKE = [
+    ("text/csv", "text\n" + "\n".join(f'"{text}"' for text in TEXTS)),
+    ("text/csv; charset=utf-8", "\n".join(f'"{text}"' for text in TEXTS)),
+    ("application/jsonlines", "\n".join(json.dumps({"text": text}) for text in TEXTS) + "\n"),
+    ("application/x-ndjson", "\n".join(json.dumps(text) for text in TEXTS)),
+]
+
+
+@pytest.mark.parametrize(("kind", "body"), ALIKE)
+@pytest.mark.parametrize("path", ["/invocations", "/endpoints/news/invocations"])
+def test_every_format_gets_the_same_answers(client, wanted, kind, body, path):
+    answer = client.post(path, content=body, headers={"content-type": kind, "accept": "application/json"})
+    assert answer.json() == wanted
+
+
+def test_without_a_choice_the_answer_comes_as_the_question_did(client, wanted):
+    lines = client.post("/invocations", content=ALIKE[2][1], headers={"content-type": ALIKE[2][0]})
+    assert lines.headers["content-type"] == "application/jsonlines"
+    assert [json.loads(line) for line in lines.text.splitlines()] == wanted
+    sheet = client.post("/invocations", content=ALIKE[0][1], headers={"content-type": "text/csv"})
+    assert sheet.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(sheet.text.splitlines()))
+    assert [row["topic"] for row in rows] == [row["topic"] for row in wanted]
+    assert [float(row["p_sport"]) for row in rows] == [row["probabilities"]["sport"] for row in wanted]
+    plain = client.post("/invocations", content=TEXTS[0], headers={"content-type": "text/plain"})
+    assert plain.json() == wanted[0]
+    assert client.post("/invocations", content=TEXTS[0], headers={"content-type": "image/png"}).status_code == 415
 
 
 def test_each_request_has_its_number(client):
@@ -133,6 +166,85 @@ def test_too_many_texts_are_refused(client):
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/invocations", 405), ("POST", "/ping", 405), ("GET", "/etc", 404)])
 def test_other_requests(client, method, path, status):
     assert client.request(method, path).status_code == status
+
+
+def test_a_token_is_asked_for(exported):
+    with TestClient(make_app(exported, token="wolf-quay")) as client:
+        assert client.get("/ping").status_code == 200
+        for headers in ({}, {"authorization": "Bearer wolf"}, {"authorization": "wolf-quay"}):
+            refused = client.post("/invocations", json={"text": "bank"}, headers=headers)
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        assert client.get("/metrics").status_code == 401
+        assert client.post("/invocations", json={"text": "bank"}, headers={"authorization": "Bearer wolf-quay"}).status_code == 200
+
+
+def test_metrics_count_what_was_asked(exported):
+    with TestClient(make_app(exported)) as client:
+        client.post("/invocations", json={"texts": TEXTS})
+        client.post("/invocations", content=b"{")
+        shown = client.get("/metrics").text.splitlines()
+    assert 'gpt2news_requests_total{status="200"} 1.0' in shown
+    assert 'gpt2news_requests_total{status="422"} 1.0' in shown
+    assert sum(float(line.split()[-1]) for line in shown if line.startswith("gpt2news_answers_total{")) == len(TEXTS)
+    assert "gpt2news_waiting_texts 0.0" in shown
+
+
+def test_the_log_has_the_number_and_never_the_text(client, caplog):
+    caplog.set_level(logging.INFO, "gpt2news")
+    answer = client.post("/invocations", json={"text": "xylophone quartet"})
+    assert answer.headers["x-request-id"] in caplog.text
+    assert "1 texts" in caplog.text
+    assert "xylophone" not in caplog.text
+
+
+def test_who_waits_runs_together_and_too_many_are_sent_away():
+    """The first text runs alone; the ten that come meanwhile make one batch of eight and one of two; the eleventh finds the queue full."""
+    batches, gate = [], threading.Event()
+
+    def predict(texts):
+        batches.append(list(texts))
+        assert gate.wait(10)
+        return [text.upper() for text in texts]
+
+    async def main():
+        batcher = Batcher(predict, size=8, waiting=10)
+        first = asyncio.create_task(batcher.answer(["first"]))
+        while not batches:
+            await asyncio.sleep(0.01)
+        others = [asyncio.create_task(batcher.answer([f"t{i}"])) for i in range(10)]
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError, match="10 texts are waiting"):
+            await batcher.answer(["one too many"])
+        gate.set()
+        return [*await first, *(answer for answers in await asyncio.gather(*others) for answer in answers)]
+
+    assert asyncio.run(main()) == ["FIRST", *(f"T{i}" for i in range(10))]
+    assert [len(batch) for batch in batches] == [1, 8, 2]
+
+
+def test_a_failing_batch_reaches_its_callers_and_the_next_runs():
+    def predict(texts):
+        if "bad" in texts:
+            raise ValueError("bad")
+        return texts
+
+    async def main():
+        batcher = Batcher(predict)
+        with pytest.raises(ValueError, match="bad"):
+            await batcher.answer(["bad"])
+        return await batcher.answer(["good"])
+
+    assert asyncio.run(main()) == ["good"]
+
+
+def test_busy_is_said_with_a_time_to_come_again(exported, monkeypatch):
+    async def busy(self, texts):
+        raise BusyError("512 texts are waiting")
+
+    monkeypatch.setattr(Batcher, "answer", busy)
+    with TestClient(make_app(exported)) as client:
+        answer = client.post("/invocations", json={"text": "bank"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
 
 
 def test_a_folder_that_cannot_be_served_stops_the_start(tmp_path):

@@ -145,7 +145,7 @@ def test_coverage_goes_from_the_surest_text_to_all():
 @pytest.fixture
 def few_draws(monkeypatch):
     """2,000 macro F1 scores take seconds."""
-    monkeypatch.setattr(evaluation, "bootstrap", functools.partial(bootstrap, draws=50))
+    monkeypatch.setattr(evaluation.scoring, "bootstrap", functools.partial(bootstrap, draws=50))
 
 
 @pytest.mark.usefixtures("few_draws")

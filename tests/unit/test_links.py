@@ -13,12 +13,12 @@ import pytest
 
 from gpt2news import links
 
-PROJECT = '[project]\nname = "gpt2-news"\n\n[project.urls]\nRepository = "https://github.com/{}"\n'
+PROJECT = '[project]\nname = "gpt2-news"\nversion = "1.2.3"\n\n[project.urls]\nRepository = "https://github.com/{}"\n'
 README = """# gpt2-news
 [![ci](https://github.com/{0}/actions/workflows/ci.yml/badge.svg)](https://github.com/{0}/actions)
-[Colab](https://colab.research.google.com/github/{0}/blob/main/notebooks/01_explore.ipynb)
-[Studio Lab](https://studiolab.sagemaker.aws/import/github/{0}/blob/main/notebooks/01_explore.ipynb)
-`git clone https://github.com/{0}.git`; the home is https://github.com/{0}.
+[Colab](https://colab.research.google.com/github/{0}/blob/v1.2.3/notebooks/01_explore.ipynb)
+[Studio Lab](https://studiolab.sagemaker.aws/import/github/{0}/blob/v1.2.3/notebooks/01_explore.ipynb)
+`git clone https://github.com/{0}.git`; the home is https://github.com/{0}; a page is https://github.com/{0}/blob/v1.2.3/docs/x.md.
 [report](https://{1}.github.io/{2}/)
 [another](https://github.com/{0}-app) [file](https://github.com/{0}.js/x) [owner](https://github.com/{1})
 [their fork](https://github.com/someone/{2}) [elsewhere](https://gitlab.com/{0})
@@ -32,9 +32,10 @@ def filled(text: str, slug: str) -> str:
 
 def notebook(slug: str) -> str:
     """A notebook as Jupyter writes it, with characters that a careless rewrite would escape."""
-    link = f"https://colab.research.google.com/github/{slug}/blob/main/notebooks/01_explore.ipynb"
+    link = f"https://colab.research.google.com/github/{slug}/blob/v1.2.3/notebooks/01_explore.ipynb"
     cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": [f"[Colab]({link})\n", "£ — “naïve” \\alpha"]}
-    content = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    setup = {"cell_type": "code", "id": "b", "metadata": {}, "source": [f'address, tag = "https://github.com/{slug}", "v1.2.3"']}
+    content = {"cells": [cell, setup], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -130,6 +131,21 @@ def test_a_bad_argument_is_an_error_and_changes_nothing(copy, bad):
     assert done.returncode == 2
     assert "is not owner/name, such as ada/gpt2-news" in done.stderr
     assert contents(copy) == before
+
+
+def test_a_new_version_is_written_wherever_its_tag_is_named(copy):
+    (copy / "CITATION.cff").write_text("cff-version: 1.2.0\nversion: 1.2.3\n", encoding="utf-8")
+    raised = PROJECT.format("ada/old-news").replace("1.2.3", "2.0.0")
+    (copy / "pyproject.toml").write_text(raised, encoding="utf-8")
+    done = run(copy)
+    assert done.stdout.split() == ["README.md", "CITATION.cff", "notebooks/01_explore.ipynb"]
+    for path in (copy / "README.md", copy / "notebooks" / "01_explore.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        assert "blob/v2.0.0/" in text
+        assert "1.2.3" not in text
+    assert 'old-news\\", \\"v2.0.0\\"' in text
+    assert "someone/thing/blob/main/" in (copy / "README.md").read_text(encoding="utf-8")
+    assert (copy / "CITATION.cff").read_text(encoding="utf-8") == "cff-version: 1.2.0\nversion: 2.0.0\n"
 
 
 def test_pyproject_without_a_repository_is_a_clear_error(copy):

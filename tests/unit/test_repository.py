@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from itertools import chain
@@ -90,7 +91,7 @@ def test_conda_environment_is_python_311_from_conda_forge(conda):
 
 
 def test_conda_environment_has_the_direct_dependencies_at_the_locks_versions(conda, lock, direct):
-    pins = dict(line.split("==") for line in conda["dependencies"][2]["pip"][:-1])
+    pins = {r.name: str(r.specifier).removeprefix("==") for r in map(Requirement, conda["dependencies"][2]["pip"][:-1])}
     assert {canonicalize_name(name) for name in pins} == {canonicalize_name(r.name) for r in direct}
     differ = {n: (v, lock.get(canonicalize_name(n))) for n, v in pins.items() if lock.get(canonicalize_name(n)) != v}
     assert not differ, f"environment.yml against requirements.lock: {differ}"
@@ -223,6 +224,14 @@ def test_every_link_to_this_repository_has_pyprojects_owner_and_name():
     }
     assert not wrong, f"run `make links`: {wrong}"
     assert links.strays() == set(), "links that open one of our notebooks elsewhere; run `make links`"
+
+
+def test_every_tag_is_that_of_the_version(tmp_path):
+    """`make links` on a copy of what carries links has nothing to change."""
+    for path in [ROOT / "pyproject.toml", *links.carriers()]:
+        (tmp_path / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
+    assert links.rewrite(tmp_path, set(), links.repository()) == [], "run `make links`"
 
 
 def test_the_address_is_nowhere_else():

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 MANIFEST = "serving.json"
+CHUNK = 256  # texts that are held as tokens at a time
 
 
 class ModelFolderError(ValueError):
@@ -82,49 +86,94 @@ class Predictor:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_truncation()
         self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0)
-        self.session = ort.InferenceSession(str(folder / self.model_file), options, providers=["CPUExecutionProvider"])
-        outputs = self.session.get_outputs()[0].shape[-1]
+        self.threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self._path, self._sessions, self._lock = folder / self.model_file, {}, threading.Lock()
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="predictor")
+        outputs = self._session(self.threads).get_outputs()[0].shape[-1]
         if outputs != len(self.topics):
             raise ModelFolderError(f"{folder}: {self.model_file} has {outputs} outputs, {MANIFEST} {len(self.topics)} topics")
 
-    def logits(self, texts: list[str], batch_tokens: int = 4096) -> tuple[np.ndarray, list[int]]:
-        """(n, topics) scores before calibration, and each text's number of tokens (before truncation).
+    def _session(self, threads: int) -> ort.InferenceSession:
+        with self._lock:
+            if threads not in self._sessions:
+                options = ort.SessionOptions()
+                options.log_severity_level = 3
+                options.intra_op_num_threads = threads
+                self._sessions[threads] = ort.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
+            return self._sessions[threads]
 
-        Texts of like length share a batch of at most `batch_tokens` padded tokens, so memory is bounded whatever comes in.
+    def encode(self, text: str) -> tuple[list[int], bool]:
+        """Token ids of a text, at most `max_length`, and whether there are more.
+
+        Of a very long text only as much is tokenised as is needed, so that memory does not grow with it.
         """
-        whole = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]  # half a surrogate pair becomes "?"
-        ids = [encoding.ids for encoding in self.tokenizer.encode_batch(whole)]
-        counts = [len(row) for row in ids]
-        ids = [row[: self.max_length] or [self.pad] for row in ids]
-        result = np.zeros((len(texts), len(self.topics)), dtype=np.float32)
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        while order:
-            size = 1
-            while size < len(order) and (size + 1) * len(ids[order[size]]) <= batch_tokens:
-                size += 1
-            rows, order = order[:size], order[size:]
-            last = np.array([len(ids[i]) - 1 for i in rows], dtype=np.int64)
-            batch = np.full((size, last.max() + 1), self.pad, dtype=np.int64)
-            for j, i in enumerate(rows):
-                batch[j, : len(ids[i])] = ids[i]
-            result[rows] = self.session.run(None, {"input_ids": batch, "last": last})[0]
-        return result, counts
+        text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes "?"
+        length = 32 * self.max_length
+        while True:
+            head = text if len(text) <= length else text[:length].rpartition(" ")[0]
+            ids = self.tokenizer.encode(head, add_special_tokens=False).ids
+            if len(ids) > self.max_length or len(text) <= length:
+                return ids[: self.max_length] or [self.pad], len(ids) > self.max_length
+            length *= 4
 
-    def __call__(self, texts: list[str]) -> list[Answer]:
-        """One `Answer` a text, in order."""
+    def logits(self, texts: list[str]) -> np.ndarray:
+        """(n, topics) scores before calibration.
+
+        Each text runs by itself: int8 scales are taken from what is run together, so in a batch an answer would depend on its
+        neighbours. One text uses all threads, several run side by side on one thread each.
+        """
+        return self._score([self.encode(text)[0] for text in texts])
+
+    def _score(self, rows: list[list[int]]) -> np.ndarray:
+        many = len(rows) > 1 and self.threads > 1
+        session = self._session(1 if many else self.threads)
+
+        def run(ids: list[int]) -> np.ndarray:
+            inputs = {"input_ids": np.array([ids], dtype=np.int64), "last": np.array([len(ids) - 1], dtype=np.int64)}
+            return session.run(None, inputs)[0][0]
+
+        scores = list(self._pool.map(run, rows)) if many else [run(ids) for ids in rows]
+        return np.array(scores, dtype=np.float32).reshape(len(rows), len(self.topics))
+
+    def __call__(self, texts: Iterable[str]) -> list[Answer]:
+        """One `Answer` a text, in order; the same whatever the other texts are."""
         if isinstance(texts, str):
             raise TypeError("a list of texts is needed, not one text")
-        scores, counts = self.logits(list(texts)) if texts else (np.zeros((0, len(self.topics))), [])
-        scaled = scores.astype(np.float64) / self.temperature
-        exp = np.exp(scaled - scaled.max(axis=1, keepdims=True)) if len(scaled) else scaled
-        probabilities = exp / exp.sum(axis=1, keepdims=True) if len(exp) else exp
-        answers = []
-        for text, row, count in zip(texts, probabilities, counts, strict=True):
-            ranked = {self.topics[i]: float(row[i]) for i in np.argsort(-row)}
-            topic = next(iter(ranked))
-            answered = bool(text.strip()) and count > 0 and ranked[topic] >= self.threshold
-            answers.append(Answer(topic, ranked[topic], answered, ranked, min(count, self.max_length), count > self.max_length))
+        texts, answers = list(texts), []
+        for start in range(0, len(texts), CHUNK):
+            chunk = texts[start : start + CHUNK]
+            encoded = [self.encode(text) for text in chunk]
+            scaled = self._score([ids for ids, _ in encoded]).astype(np.float64) / self.temperature
+            exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+            for text, (ids, truncated), row in zip(chunk, encoded, exp / exp.sum(axis=1, keepdims=True), strict=True):
+                answers.append(self._answer(text, ids, truncated, row))
         return answers
+
+    def _answer(self, text: str, ids: list[int], truncated: bool, probabilities: np.ndarray) -> Answer:
+        ranked = {self.topics[i]: float(probabilities[i]) for i in np.argsort(-probabilities, kind="stable")}
+        topic = next(iter(ranked))
+        something = bool(text.strip()) and ids != [self.pad]
+        return Answer(topic, ranked[topic], something and ranked[topic] >= self.threshold, ranked, len(ids) * something, truncated)
+
+    def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:
+        """How much each word spoke for the topic: occlusion, Zeiler and Fergus, ECCV 2014.
+
+        Args:
+            text: one text; what the model does not read of it is not explained.
+            passes: at most this many variants are scored; of a longer text, neighbouring words are left out together and share the drop.
+
+        Returns:
+            The words in order, each with the fall of the top topic's probability when the word is left out (negative: it spoke against).
+        """
+        ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
+        if not ends:
+            return []
+        words = text.split()[: len(text[: ends[-1][1]].split())]
+        size = -(-len(words) // passes)
+        starts = range(0, len(words), size)
+        whole, *without = self([" ".join(words), *(" ".join(words[:i] + words[i + size :]) for i in starts)])
+        drops = [
+            (whole.probability - answer.probabilities[whole.topic]) / len(words[i : i + size])
+            for i, answer in zip(starts, without, strict=True)
+        ]
+        return [(word, drops[i // size]) for i, word in enumerate(words)]

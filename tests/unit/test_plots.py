@@ -1,0 +1,71 @@
+"""Figures with controls: live in a front end that may be asked, a plain figure where nobody is."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+from gpt2news import plots, sketches
+from gpt2news.runs import Run
+
+mpl.use("agg")
+
+ASK = """
+from gpt2news import plots, runs
+def draw(text="first"):
+    figure = plots.plt.figure(figsize=(1, 1))
+    return figure, f"a drawing of {text}"
+plots.play(draw, runs.Run("x"), "drawn", text="")
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPT2NEWS_REPORTS", str(folder))
+        manager, client = start_new_kernel(kernel_name="python3")
+    yield client, folder / "x" / "figures" / "drawn.png"
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_play_shows_controls_only_where_somebody_is(kernel, live):
+    client, file = kernel
+    file.unlink(missing_ok=True)
+    shown = []
+    reply = client.execute_interactive(ASK, allow_stdin=live, output_hook=shown.append, timeout=60)
+    assert reply["content"]["status"] == "ok", reply["content"]
+    assert file.exists()
+    kinds = [kind for m in shown if m["msg_type"] in ("display_data", "update_display_data") for kind in m["content"]["data"]]
+    texts = [m["content"]["data"].get("text/plain") for m in shown if m["msg_type"] == "display_data"]
+    assert ("application/vnd.jupyter.widget-view+json" in kinds) == live
+    if not live:
+        assert "image/png" in kinds
+        assert texts == ["a drawing of first"]
+
+
+def test_what_is_shown_without_a_run_is_not_saved(tmp_path, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path))
+    Run("x")
+    plots.show(plt.figure(figsize=(1, 1)), None, "name", "a drawing")
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_a_cut_word_has_another_colour_and_lines_are_wrapped():
+    figure = sketches.tokens([" the", " ke", "eper", " saved", "."] * 6, list(range(30)), width=40)
+    patches = figure.axes[0].patches
+    assert len(patches) == 30
+    assert len({round(p.get_y()) for p in patches}) > 1
+    whole, part, _, _, mark = (p.get_facecolor()[:3] for p in patches[:5])
+    assert len({whole, part, mark}) == 3
+    plt.close(figure)
+
+
+def test_words_of_a_shared_run_are_coloured():
+    figure = sketches.shared_runs(["a b c d e x", "y a b c d e"], 5)
+    colours = [p.get_facecolor() for p in figure.axes[0].patches]
+    assert colours[:5] == colours[7:] == [colours[0]] * 5
+    assert colours[5] == colours[6] != colours[0]
+    plt.close(figure)
