@@ -29,7 +29,7 @@ import torch
 from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2Model, Trainer, TrainerCallback, TrainingArguments
 
 from gpt2news import corpus, evaluation, finetune, plots, reports, runs, splits
-from gpt2news.finetune import device, training
+from gpt2news.finetune import data, device, training
 from gpt2news.finetune.trainer import Rhythm
 
 TOPICS, WIDTH, LAYERS = 5, 768, 12
@@ -118,7 +118,7 @@ def trainer(ids: list[list[int]], steps: int, max_length: int) -> dict:
 def ours(texts: list[str], steps: int, max_length: int, freeze: int, kept: bool, batch: int) -> dict:
     """`gpt2news.finetune.finetune` as a user calls it. Where texts differ in length, batches from short to long stand for the epoch."""
     stopwatch, order, seen = Stopwatch(), training.Order, []
-    collate = training.Texts.collate
+    collate = data.Texts.collate
 
     class Chosen(order):
         """Of all batches of the first epoch, `steps + 1` evenly from short to long; the longest, first, is the warm-up."""
@@ -157,7 +157,7 @@ def ours(texts: list[str], steps: int, max_length: int, freeze: int, kept: bool,
         rows = pd.DataFrame({"text": texts[:count], "topic": [f"topic {i % TOPICS}" for i in range(count)]})
         for part, some in (("train", rows), ("val", rows[:TOPICS])):
             some.to_csv(folder / f"{part}.csv", index=False)
-        training.Rhythm, training.Texts.collate = Timed, counted
+        training.Rhythm, data.Texts.collate = Timed, counted
         if max_length > 128:
             training.Order = Chosen
         finetune.finetune(

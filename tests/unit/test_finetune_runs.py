@@ -456,6 +456,15 @@ def test_two_processes_take_the_steps_of_one(split, backbone, tmp_path):
     assert ends[0]["eval_accuracy"] == pytest.approx(ends[1]["eval_accuracy"], abs=0.1)
 
 
+def test_the_configuration_for_sharding_is_one_that_accelerate_reads():
+    """Only read: accelerate shards on GPUs, and there is none in the tests."""
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(Path(ft.__file__).parent / "fsdp.yaml"))
+    assert config.distributed_type == "FSDP"
+    assert (config.fsdp_config["fsdp_version"], config.fsdp_config["fsdp_state_dict_type"]) == (2, "FULL_STATE_DICT")
+
+
 # --- misuse ---------------------------------------------------------------------------------------------------------
 
 

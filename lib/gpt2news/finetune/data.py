@@ -86,6 +86,30 @@ class Texts(torch.utils.data.Dataset):
         return batch
 
 
+def read_both(train: Path, val: Path) -> tuple[dict[str, pd.DataFrame], list[Path]]:
+    """`read_part` of `train` and `val`, and the two files.
+
+    Raises:
+        FileNotFoundError, ValueError: see `read_part`; or topics that nothing can be learned of.
+    """
+    parts = {"train": read_part(train, "train"), "val": read_part(val, "val")}
+    topics = set(parts["train"]["topic"])
+    if len(topics) < 2:
+        raise ValueError(f"{train}: all texts have the topic {topics.pop()!r}; two topics or more are needed")
+    strangers = sorted(set(parts["val"]["topic"]) - topics)
+    if strangers:
+        raise ValueError(f"{val}: validation has the topic {strangers[0]!r}, which no training text has")
+    return parts, [path if path.is_file() else path / f"{part}.csv" for path, part in ((train, "train"), (val, "val"))]
+
+
+def texts_of(frame: pd.DataFrame, topics: list[str], tokenizer: PreTrainedTokenizerFast, folder: Path, part: str) -> Texts:
+    """The `Texts` of one part; token ids are kept in `folder`."""
+    ids, labels = encode_cached(tokenizer, frame["text"].tolist(), folder), [topics.index(topic) for topic in frame["topic"]]
+    # Validation goes from short to long: little padding, and its order changes nothing.
+    rows = range(len(ids)) if part == "train" else np.argsort([len(row) for row in ids], kind="stable")
+    return Texts([ids[i] for i in rows], [labels[i] for i in rows], tokenizer.pad_token_id)
+
+
 class Order(torch.utils.data.Sampler):
     """The order of an epoch: a function of seed and epoch alone, so that a run that was cut goes on in it.
 

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from transformers.activations import NewGELUActivation
@@ -19,7 +18,7 @@ from transformers.trainer_callback import PrinterCallback
 from gpt2news.corpus import sha256_of
 from gpt2news.finetune import device, frozen
 from gpt2news.finetune.backbone import load_tokenizer, locate_backbone
-from gpt2news.finetune.data import Order, Texts, encode_cached, read_part
+from gpt2news.finetune.data import Order, read_both, texts_of
 from gpt2news.finetune.heads import load_model
 from gpt2news.finetune.options import check
 from gpt2news.finetune.progress import Progress
@@ -115,7 +114,7 @@ def finetune(
     out, began = Path(out), time.monotonic()
     turn = check(settings, out)
     folder = Path(checkpoints or out.with_name(f"{out.name}-checkpoints"))
-    parts, files = _read(Path(splits), Path(val or splits))
+    parts, files = read_both(Path(splits), Path(val or splits))
     topics = sorted(parts["train"]["topic"].unique())
     threads, dtype = device.use_all_cores(), device.choose_dtype(dtype)
     set_seed(seed)
@@ -139,7 +138,7 @@ def finetune(
     arguments.gradient_accumulation_steps = batch_size // (turn * arguments.world_size)
     with arguments.main_process_first():
         resumed = last_checkpoint(mine)
-        data = {part: _texts(frame, topics, tokenizer, folder, part) for part, frame in parts.items()}
+        data = {part: texts_of(frame, topics, tokenizer, folder, part) for part, frame in parts.items()}
     keeper = None
     if freeze and epochs > 1 and arguments.world_size == 1 and not compile:
         keeper = frozen.keep_outputs(model, freeze, list(data.values()), dtype)
@@ -192,24 +191,6 @@ def finetune(
     if arguments.should_save:
         shutil.rmtree(mine if checkpoints else folder, ignore_errors=True)
     return record
-
-
-def _read(train: Path, val: Path) -> tuple[dict[str, pd.DataFrame], list[Path]]:
-    parts = {"train": read_part(train, "train"), "val": read_part(val, "val")}
-    topics = set(parts["train"]["topic"])
-    if len(topics) < 2:
-        raise ValueError(f"{train}: all texts have the topic {topics.pop()!r}; two topics or more are needed")
-    strangers = sorted(set(parts["val"]["topic"]) - topics)
-    if strangers:
-        raise ValueError(f"{val}: validation has the topic {strangers[0]!r}, which no training text has")
-    return parts, [path if path.is_file() else path / f"{part}.csv" for path, part in ((train, "train"), (val, "val"))]
-
-
-def _texts(frame: pd.DataFrame, topics: list[str], tokenizer, folder: Path, part: str) -> Texts:
-    ids, labels = encode_cached(tokenizer, frame["text"].tolist(), folder), [topics.index(topic) for topic in frame["topic"]]
-    # Validation goes from short to long: little padding, and its order changes nothing.
-    rows = range(len(ids)) if part == "train" else np.argsort([len(row) for row in ids], kind="stable")
-    return Texts([ids[i] for i in rows], [labels[i] for i in rows], tokenizer.pad_token_id)
 
 
 def _arguments(folder: Path, steps: int, dtype: str, settings: dict) -> TrainingArguments:
