@@ -2,8 +2,14 @@ import asyncio
 import csv
 import json
 import logging
+import socket
+import subprocess
+import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -250,3 +256,43 @@ def test_busy_is_said_with_a_time_to_come_again(exported, monkeypatch):
 def test_a_folder_that_cannot_be_served_stops_the_start(tmp_path):
     with pytest.raises(ModelFolderError, match=r"no serving\.json"):
         make_app(tmp_path)
+
+
+def test_sigterm_lets_the_requests_in_flight_finish(exported, tmp_path):
+    """Every request that the server began has its answer, as its own log and the clients both count them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "gpt2news.cli", "serve", "--model", str(exported), "--port", str(port)]
+    with open(tmp_path / "log", "w") as log:
+        server = subprocess.Popen(command, stderr=log)
+    address, stopped = f"http://127.0.0.1:{port}", threading.Event()
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            httpx.get(f"{address}/ping")
+            break
+        except httpx.TransportError:
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    def ask(_) -> int:
+        """Answers that one client got, from a new connection each, until there is no server any more."""
+        got = 0
+        while True:
+            try:
+                answer = httpx.post(f"{address}/invocations", json={"texts": ["the bank of the year " * 5] * 60}, timeout=30)
+            except httpx.TransportError:
+                return got
+            assert answer.status_code == 200
+            got += 1
+            stopped.set()
+
+    with ThreadPoolExecutor(8) as pool:
+        clients = [pool.submit(ask, i) for i in range(8)]
+        assert stopped.wait(30)
+        server.terminate()
+        got = sum(client.result(60) for client in clients)
+    server.wait(30)
+    assert (tmp_path / "log").read_text().count(": 200, 60 texts") == got > 0

@@ -130,7 +130,11 @@ def classify_with_ray(model: Path, source: Path, out: Path, column: str = "text"
     Predictor(model)  # a folder that cannot be served is refused here, with its own message
     part = out.with_name(f".{out.name}.part").resolve()
     shutil.rmtree(part, ignore_errors=True)
-    ray.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
+    # On one machine: a place for each worker, and two for the tasks that read and write, which would wait for ever on two cores.
+    here = {"num_cpus": workers + 2, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    here = {} if "RAY_ADDRESS" in os.environ else here
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(ignore_reinit_error=True, log_to_driver=False, **here)
     try:
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         data = ray.data.read_parquet([str(file.resolve()) for file in rows.files])
