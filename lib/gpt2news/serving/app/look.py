@@ -13,6 +13,7 @@ STYLE = """<style>
   --g-blue: light-dark(#0072b2, #56b4e9); --g-pale: light-dark(#d3e9f7, #0f4466); --g-orange: light-dark(#b84a00, #ff9d5c);
   --g-grey: light-dark(#7d858f, #8a939e); }
 .block-container { padding-top: 2.2rem; padding-bottom: 3rem; }
+button[kind="primary"], button[kind="primary"] p { color: light-dark(#ffffff, #0c1014); }
 .g-card { border: 1px solid var(--g-line); border-left: .4rem solid var(--g-blue); border-radius: 6px; background: var(--g-soft);
   padding: .7rem 1.1rem; }
 .g-card.unsure { border-left-color: var(--g-orange); }
@@ -45,6 +46,14 @@ ul.g-bars.g-bars { list-style: none; margin: 0; padding: 0; display: grid; grid-
 .g-scroll td { min-width: 5rem; }
 .g-scroll td.g-long { min-width: 15rem; }
 </style>"""
+
+# Streamlit labels the drop zone, and says in the same tag that it means nothing: a screen reader may then skip it.
+DROPZONE = """<script>
+const label = () => document.querySelectorAll('[data-testid="stFileUploaderDropzone"][role="presentation"]')
+  .forEach((zone) => zone.setAttribute("role", "group"));
+new MutationObserver(label).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["role"] });
+label();
+</script>"""
 
 
 def percent(p: float) -> str:

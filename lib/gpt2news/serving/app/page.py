@@ -71,7 +71,7 @@ def classify(model: LocalModel | EndpointModel) -> None:
     if count < FEW:
         notes.append("So short a text is easily misjudged; the model learned from whole articles.")
     st.html(f'<p class="g-note">{" ".join(notes)}</p>')
-    st.subheader("The words that decided", anchor=False)
+    st.header("The words that decided", anchor=False)
     if not local:
         st.html('<p class="g-note">Shown only by a model on this machine: an endpoint would have to be asked once for each word.</p>')
         return
@@ -120,7 +120,7 @@ def file(model: LocalModel | EndpointModel) -> None:
 def results(sheet: sheets.Sheet, label: list[str], column: int, name: str) -> None:
     counts = sheet.topics()
     unsure, unread, total = counts[sheets.NOT_SURE], counts[sheets.NOT_READ], len(sheet.rows)
-    st.subheader("Topics", anchor=False)
+    st.header("Topics", anchor=False)
     largest = max(counts.values())
     last = (sheets.NOT_SURE, sheets.NOT_READ)
     order = sorted((name for name in counts if name not in last), key=lambda name: (-counts[name], name)) + [n for n in last if counts[n]]
@@ -167,13 +167,14 @@ def about(model: LocalModel | EndpointModel) -> None:
         "temperature": f"{p.temperature:.2f}",
         "model": f"{p.model_file}, {(model.folder / p.model_file).stat().st_size / 1e6:.1f} MB",
     }
-    st.subheader("What the app read from serving.json", anchor=False)
+    st.header("What the app read from serving.json", anchor=False)
     st.html(look.table(["setting", "value"], [list(fact) for fact in facts.items()], "settings of the model"))
 
 
 def main(folder: str) -> None:
     st.set_page_config(page_title="What is this article about?", page_icon="📰")
     st.html(look.STYLE)
+    st.html(look.DROPZONE, unsafe_allow_javascript=True)
     st.title("What is this article about?", anchor=False)
     try:
         model = load(folder, os.environ.get("GPT2NEWS_ENDPOINT"))
