@@ -9,6 +9,28 @@ import sys
 
 from gpt2news.finetune.__main__ import main
 
+
+class Heard:
+    """Standard error that remembers its last line."""
+
+    def __init__(self, out):
+        self.out, self.last = out, ""
+
+    def write(self, text: str) -> int:
+        self.last = next((line for line in reversed(text.splitlines()) if line.strip()), self.last)
+        return self.out.write(text)
+
+    def __getattr__(self, name):
+        return getattr(self.out, name)
+
+
 if __name__ == "__main__":
     uploaded = os.environ.get("SM_CHANNEL_BACKBONE")
-    sys.exit(main([*sys.argv[1:], *(["--backbone", uploaded] if uploaded else [])]))
+    sys.stderr = heard = Heard(sys.stderr)
+    try:
+        code = main([*sys.argv[1:], *(["--backbone", uploaded] if uploaded else [])])
+    except SystemExit as end:  # an option that does not exist
+        code = end.code
+    if code and heard.last:
+        raise ValueError(heard.last)  # the toolkit takes a job's failure reason from a line with the name of a Python error
+    sys.exit(code)

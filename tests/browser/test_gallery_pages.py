@@ -5,8 +5,8 @@ import json
 import pytest
 from test_pages import CHROMIUM, FLAGS
 
-from gpt2news import gallery
 from gpt2news.evaluation import wilson
+from gpt2news.reports import gallery
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on PATH")
 

@@ -57,6 +57,7 @@ def trains(cloud, trained):
         place = body["OutputDataConfig"]["S3OutputPath"].removeprefix(f"s3://{BUCKET}/")
         key = f"{place}/{body['TrainingJobName']}/output/model.tar.gz"
         client("s3").put_object(Bucket=BUCKET, Key=key, Body=raw.getvalue())
+        cloud.change("training_jobs", billable_time_in_seconds=600)(body)
 
     cloud.after["CreateTrainingJob"] = leave
     cloud.answers["ListServiceQuotas"] = cloud.quota("ml.g4dn.xlarge for spot training job usage", 1)
@@ -87,7 +88,8 @@ def test_the_profile_end_to_end(trains, trained, report_folder, monkeypatch):
         folder = run_report(report_folder, "--profile", "sagemaker", *(word for item in sets for word in ("--set", item)))
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["model"]["job"]["name"].startswith("gpt2-news-sagemaker-")
-    assert metrics["model"]["job"]["usd"] >= 0
+    assert metrics["model"]["job"]["seconds_billed"] == 600
+    assert metrics["model"]["job"]["usd"] == pytest.approx(0.736 / 6)
     assert (folder / "model" / "model.safetensors").read_bytes() == (trained / "model" / "model.safetensors").read_bytes()
     assert metrics["test"]["accuracy"]["value"] > 0
     there = metrics["deploy"]["cloud"]
@@ -102,7 +104,8 @@ def test_the_profile_end_to_end(trains, trained, report_folder, monkeypatch):
                     "DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"]  # fmt: skip
     assert nothing_left()
     chapters = {name: (folder / f"{name}.html").read_text(encoding="utf-8") for name in ("03_finetune", "05_deploy")}
-    assert re.search(r"\$[\d.]+.{0,40}billed", chapters["03_finetune"])
+    assert re.search(r"\$0\.12.{0,20} for 600 s billed", chapters["03_finetune"])
+    assert "bucket" in chapters["03_finetune"]
     assert re.search(r"Spent:.{0,30}\$[\d.]+", chapters["05_deploy"])
     assert "nothing" in chapters["05_deploy"]
     assert keys_in(folder) == []

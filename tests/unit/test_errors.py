@@ -7,7 +7,7 @@ from scipy import stats
 
 from gpt2news import evaluation, splits
 from gpt2news.corpus import load_corpus
-from gpt2news.evaluation import attribution, errors, tables
+from gpt2news.evaluation import attribution, errors, figures, tables
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_an_empty_text_cannot_be_explained(keyword_model):
 def test_coloured_words_show_twenty_at_most_escaped_and_not_by_colour_alone():
     values = np.zeros(30)
     values[2], values[4] = 2.0, -1.0
-    page = attribution.coloured_words(["<b>x</b>"] * 30, values, "A & B", shown=50)
+    page = figures.coloured_words(["<b>x</b>"] * 30, values, "A & B", shown=50).data
     assert page.count("&lt;b&gt;x&lt;/b&gt;") == 20
     assert "A &amp; B" in page
     assert "<sup>+2.0</sup>" in page

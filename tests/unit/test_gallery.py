@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpt2news import gallery
 from gpt2news.evaluation import mcnemar_p, wilson
+from gpt2news.reports import gallery
 
 
 def a_run(root, name: str, right: list[bool], *, epochs: int = 3, started: str = "2026-01-01T10:00:00+00:00", sha: str = "ab", ids=None):

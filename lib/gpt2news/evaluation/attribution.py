@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
 
@@ -110,21 +109,3 @@ def deletion_summary(table: pd.DataFrame, share: float = 0.2) -> dict:
     mean = lambda kind: bootstrap(lambda rows: at[kind].to_numpy()[rows].mean(), len(at))  # noqa: E731
     wins = wilson((at["strongest"] > at["random"]).sum(), len(at))
     return {"n": len(at), "share": share, "strongest": mean("strongest"), "random": mean("random"), "strongest_falls_more": wins}
-
-
-def coloured_words(words: list[str], values: np.ndarray, title: str, shown: int = 20) -> str:
-    """HTML of the first `shown` words (at most 20), blue for the topic and orange against it, the deeper the stronger.
-
-    Not by colour alone: the strongest words carry a sign and their value, and a reader of the page's source or by ear gets both.
-    """
-    shown = min(shown, 20)
-    most = max(float(np.abs(values).max()), 1e-9) if len(values) else 1.0
-    strong = set(np.argsort(-np.abs(values[:shown]))[:3].tolist())
-    pieces = []
-    for i, (word, value) in enumerate(zip(words[:shown], values[:shown], strict=True)):
-        colour, sign = ("0, 114, 178", "+") if value >= 0 else ("213, 94, 0", "−")
-        mark = f"<sup>{sign}{abs(value):.1f}</sup>" if i in strong else ""
-        style = f"background: rgba({colour}, {0.45 * min(1, abs(value) / most):.2f}); border-radius: 3px; padding: 1px 2px"
-        pieces.append(f'<span style="{style}">{html.escape(word)}{mark}</span>')
-    more = " …" if len(words) > shown else ""
-    return f'<p class="words"><b>{html.escape(title)}</b><br>{" ".join(pieces)}{more}</p>'

@@ -18,8 +18,18 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 LEAD_FIGURE = "accuracy"
 
 
-def _css() -> str:
-    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
+def inline() -> dict[str, str]:
+    """What every page carries within itself: `css`, and `sort`, the script that sorts tables."""
+    return {name: (TEMPLATES / file).read_text(encoding="utf-8") for name, file in (("css", "style.css"), ("sort", "sort.js"))}
+
+
+def contents(page: str) -> str:
+    """The table of contents of a rendered chapter: a link to each section, at the side where there is room, else folded."""
+    sections = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', page)
+    links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title in sections)
+    inside = f'<nav aria-label="Sections of this chapter"><ul>{links}</ul></nav>'
+    folded = f'<details class="contents"><summary>Sections</summary>{inside}</details>'
+    return f'<div class="contents beside">{inside}</div>\n{folded}' if links else ""
 
 
 def render_chapter(run: Run, chapter: str, notebook) -> None:
@@ -34,7 +44,8 @@ def render_chapter(run: Run, chapter: str, notebook) -> None:
     notebook.cells = [cell for cell in notebook.cells if "setup" not in cell.metadata.get("tags", [])]
     exporter = HTMLExporter(template_name="chapter", extra_template_basedirs=[str(TEMPLATES)])
     exporter.register_preprocessor("nbconvert.preprocessors.CoalesceStreamsPreprocessor", enabled=True)
-    html, _ = exporter.from_notebook_node(notebook, resources={"report": {"title": f"{chapter}: {run.name}", "css": _css(), **around}})
+    html, _ = exporter.from_notebook_node(notebook, resources={"report": {"title": f"{chapter}: {run.name}", **inline(), **around}})
+    html = html.replace("<!-- contents -->", contents(html), 1)
     with atomic(run.path(f"{chapter}.html")) as file:
         file.write_text(html, encoding="utf-8")
 
@@ -63,7 +74,7 @@ def render(run: Run, record: dict) -> None:
     ]
     checked = gates.check(record.get("gates", []), metrics) if all(c["status"] == "done" for c in chapters) else []
     page = environment.get_template("index.html.j2").render(
-        run=record, m=metrics, chapters=chapters, figures=_figures(run), gates=checked, css=_css()
+        run=record, m=metrics, chapters=chapters, figures=_figures(run), gates=checked, **inline()
     )
     with atomic(run.path("index.html")) as file:
         file.write_text(page, encoding="utf-8")

@@ -24,6 +24,7 @@ from gpt2news.corpus import ROOT, CorpusError, locate
 from gpt2news.reports import gates
 from gpt2news.reports.cards import write_cards
 from gpt2news.reports.fingerprints import fingerprint
+from gpt2news.reports.gallery import write_gallery
 from gpt2news.reports.pages import render, render_chapter
 from gpt2news.reports.profiles import CHAPTERS, NOTEBOOKS, ReportError, load_profile, parameters_of
 from gpt2news.runs import Run, atomic, reports_root
@@ -100,6 +101,7 @@ def _run_chapters(run: Run, profile: str, values: dict, sets, fresh: bool, noteb
     run.write_json("run.json", record)
     write_cards(run)
     render(run, record)
+    write_gallery()
     where = run.path("index.html")
     where = where.relative_to(Path.cwd()) if where.is_relative_to(Path.cwd()) else where
     missed = [] if failed else [gate for gate in gates.check(wanted, run.metrics) if not gate["passed"]]

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from gpt2news import cli, profiles, reports, splits
+from gpt2news import cli, newprofile, reports, splits
 from gpt2news.corpus import ROOT, CorpusError, marking_words
-from gpt2news.profiles import ProfileError, new_profile
+from gpt2news.newprofile import ProfileError, new_profile
 
 
 def invented(topics: int, texts: int, words: int = 30, seed: int = 0) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def test_texts_in_another_script_are_told_apart_and_the_reader_is_warned(csv, tm
     frame = pd.DataFrame({"text": texts, "topic": ["a", "b"] * 12})
     assert len(set(splits.duplicate_groups(texts))) == 24
     assert set(marking_words([*texts, *texts], [*"ab"] * 24)["word"]) <= set(words)
-    monkeypatch.setattr(profiles.new_profile, "__defaults__", ("text", "topic", tmp_path / "profiles"))
+    monkeypatch.setattr(newprofile.new_profile, "__defaults__", ("text", "topic", tmp_path / "profiles"))
     assert cli.main(["new-profile", "mine", "--data", str(csv(frame))]) == 0
     assert "100% of the texts are in a script that models/gpt2-mini cannot read" in capsys.readouterr().out
 
@@ -135,7 +135,7 @@ def test_the_command_says_what_is_wrong(tmp_path):
 
 
 def test_the_command_says_what_comes_next(csv, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(profiles.new_profile, "__defaults__", ("text", "topic", tmp_path / "profiles"))
+    monkeypatch.setattr(newprofile.new_profile, "__defaults__", ("text", "topic", tmp_path / "profiles"))
     assert cli.main(["new-profile", "mine", "--data", str(csv(invented(2, 12))), "--text", "body", "--label", "section"]) == 0
     assert "Next: gpt2news report --profile mine" in capsys.readouterr().out
     assert (tmp_path / "profiles" / "mine.yaml").exists()

@@ -11,9 +11,9 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from gpt2news.reports.pages import TEMPLATES, inline
 from gpt2news.runs import atomic, reports_root
 
-TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = dict.fromkeys(("dataset", "split", "model", "test", "baseline", "deploy"))  # of metrics.json; None: that chapter did not run
 SHOWN = 40  # rows of the table of texts on which two runs differ
 
@@ -25,9 +25,8 @@ class CompareError(ValueError):
 def _page(template: str, target: Path, **values) -> Path:
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    inside = {name: (TEMPLATES / file).read_text(encoding="utf-8") for name, file in (("css", "style.css"), ("sort", "sort.js"))}
     with atomic(target) as part:
-        part.write_text(environment.get_template(template).render(**inside, **values), encoding="utf-8")
+        part.write_text(environment.get_template(template).render(**inline(), **values), encoding="utf-8")
     return target
 
 
