@@ -6,6 +6,9 @@ PYTHON ?= python3
 PIP_ARGS ?=
 PROFILE ?= quick
 ARGS ?=
+TARGET ?= api
+MODEL ?= models/gpt2-mini-bbc
+IMAGE ?= gpt2-news:$(TARGET)
 REPO =
 RUNS =
 VENV := .venv
@@ -13,7 +16,7 @@ BIN := $(VENV)/bin
 EXTRAS := notebooks,serve,app,sagemaker,scale,dev
 STAMP := $(VENV)/.installed
 
-.PHONY: report test lab app ship serve bench results lint lock links clean help
+.PHONY: report test lab app ship serve image bench results lint lock links clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -47,6 +50,18 @@ ship: $(STAMP)
 
 serve: $(STAMP)
 	$(BIN)/gpt2news serve $(ARGS)
+
+# make image TARGET=app MODEL=reports/bbc/onnx; with a Docker engine, podman or buildah, whichever is there (deploy/README.md).
+image:
+	@test -f $(MODEL)/serving.json || { echo "make: no serving.json in $(MODEL); MODEL is a folder under models/, or reports/<run>/onnx"; exit 1; }
+	@if docker info >/dev/null 2>&1; then build="docker build"; \
+	elif command -v podman >/dev/null; then build="podman build --format docker"; \
+	elif command -v buildah >/dev/null; then build="buildah build --format docker --layers"; \
+	else echo "make: an image needs docker (with its engine running), podman or buildah"; exit 1; fi; \
+	set -x; $$build -f deploy/Dockerfile --target $(TARGET) --build-arg MODEL=$(MODEL) -t $(IMAGE) \
+	  --label org.opencontainers.image.version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	  --label org.opencontainers.image.source=$$(sed -n 's/^Repository = "\(.*\)"/\1/p' pyproject.toml) \
+	  --label org.opencontainers.image.revision=$$(git describe --always --dirty 2>/dev/null) $(ARGS) .
 
 bench: $(STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -11,6 +11,14 @@ from itertools import islice
 from pathlib import Path
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models" / "gpt2-mini-bbc"
+SAGEMAKER = Path("/opt/ml/model")
+
+
+def _model_folder() -> Path:
+    """SageMaker's, where it has put one; else what GPT2NEWS_MODEL names; else the shipped one."""
+    if SAGEMAKER.is_dir() and any(SAGEMAKER.iterdir()):
+        return SAGEMAKER
+    return Path(os.environ.get("GPT2NEWS_MODEL") or SHIPPED)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -201,7 +209,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--model",
             type=Path,
-            default=os.environ.get("GPT2NEWS_MODEL", SHIPPED),
+            default=_model_folder(),
             help="a folder that chapter 05 made (default: GPT2NEWS_MODEL, or models/gpt2-mini-bbc)",
         )
     sagemaker = commands.add_parser("sagemaker", help="what this project has running at AWS, its removal, the app's address there")
