@@ -1,9 +1,5 @@
 """The long studies: what is trained on what, one record at a time, going on after a stop, refusing other settings."""
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +7,7 @@ import torch
 from filelock import FileLock
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from gpt2news import finetune, splits
+from gpt2news import cli, finetune, splits
 from gpt2news.evaluation import plans, studies
 from gpt2news.runs import Run
 
@@ -194,21 +190,18 @@ def test_a_real_training_learns_and_is_recorded(run):
     assert len(scored) == len(set(scored)) == 90
 
 
-def test_the_command_runs_one_row_and_says_what_is_wrong(run):
+def test_the_command_runs_one_row_and_says_what_is_wrong(run, capsys):
     def evaluate(*arguments):
-        command = [sys.executable, "-m", "gpt2news.cli", "evaluate", "--profile", "mine", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return cli.main(["evaluate", "--profile", "mine", *arguments]), capsys.readouterr()
 
-    done = evaluate("--ablation", "last@16", "--seeds", "2", "--epochs", "1")
-    assert done.returncode == 0, done.stderr
-    assert "[2/2] last@16, seed 1: accuracy" in done.stdout
+    code, told = evaluate("--ablation", "last@16", "--seeds", "2", "--epochs", "1")
+    assert code == 0, told.err
+    assert "[2/2] last@16, seed 1: accuracy" in told.out
     assert set(studies.load(run, "ablation")["units"]) == {"last@16, seed 0", "last@16, seed 1"}
-    wrong = evaluate("--ablation", "worst@16")
-    assert wrong.returncode == 2
-    assert "gpt2news evaluate: ablation row 'worst@16'" in wrong.stderr
+    code, told = evaluate("--ablation", "worst@16")
+    assert (code, told.out) == (2, "")
+    assert "gpt2news evaluate: ablation row 'worst@16'" in told.err
     run.path("model", "training.json").unlink()
-    wrong = evaluate("--curve")
-    assert wrong.returncode == 2
-    assert "run chapter 03_finetune first" in wrong.stderr
-    assert "Traceback" not in wrong.stderr
-    assert json.dumps(studies.load(run, "ablation"))
+    code, told = evaluate("--curve")
+    assert code == 2
+    assert "run chapter 03_finetune first" in told.err
