@@ -75,18 +75,6 @@ def marking_words(words: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-def causal_mask(tokens: list[str]) -> plt.Figure:
-    """Who may look at whom: row token, column token; the last row sees them all."""
-    n = len(tokens)
-    figure, axis = plt.subplots(figsize=(4.8, 4.2))
-    sns.heatmap(np.tril(np.ones((n, n))), ax=axis, cmap=["#f0f2f5", MODEL], cbar=False, linewidths=1, square=True,
-                xticklabels=tokens, yticklabels=tokens)  # fmt: skip
-    axis.set(xlabel="may look at", ylabel="token")
-    axis.tick_params(axis="x", rotation=60)
-    axis.tick_params(axis="y", rotation=0)
-    return figure
-
-
 def training_curves(histories: dict[str, list[dict]]) -> plt.Figure:
     """Training and validation loss, and validation accuracy, of one or more `training.json` histories."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4))

@@ -143,16 +143,16 @@ def word_by_word(words: list[str], probabilities: np.ndarray, topics: list[str])
 
 
 def temperature(logits: np.ndarray, topics: list[str], value: float) -> plt.Figure:
-    """Probabilities of one text at temperature 1 and at `value`, topics in the order of their scores."""
-    order = np.argsort(-logits)
-    figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.42 * len(topics)))
+    """Probabilities of one text at temperature 1 and at `value`; topics in the order of their scores, the ten first."""
+    order = np.argsort(-logits)[:10]
+    figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.42 * len(order)))
     for shift, t, colour in ((-0.2, 1.0, QUIET), (0.2, value, MODEL)):
         scaled = np.exp((logits - logits.max()) / t)
         bars = axis.barh(
             np.arange(len(topics)) + shift, (scaled / scaled.sum())[order], height=0.38, color=colour, label=f"temperature {t:g}"
         )
         axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
-    axis.set(yticks=range(len(topics)), yticklabels=[topics[i] for i in order], xlim=(0, 1.12), xlabel="probability")
+    axis.set(yticks=range(len(order)), yticklabels=[topics[i] for i in order], xlim=(0, 1.12), xlabel="probability")
     axis.invert_yaxis()
     axis.legend(fontsize=8, loc="lower right")
     return figure

@@ -22,7 +22,11 @@ from gpt2news.corpus import ROOT
 from gpt2news.reports import CHAPTERS, NOTEBOOKS
 
 LACKING = "pooch"  # a small package that the stand-in host does not have
-SMALL = {"03_finetune": {"epochs": 1, "max_length": 64, "compare_from_scratch": False}, "05_deploy": {"timed_texts": 5}}
+SMALL = {
+    "03_finetune": {"epochs": 1, "max_length": 64, "compare_from_scratch": False},
+    "04_evaluate": {"behaviour_texts": 4, "explained": 2},
+    "05_deploy": {"timed_texts": 5},
+}
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\s*```python\n(.*?)\n```", re.DOTALL)
 VISIT = """
 import json, sys, papermill
@@ -153,7 +157,7 @@ def test_the_set_up_cell_says_versions_and_how_to_get_a_gpu(visit):
     assert len(said.splitlines()) <= 6
 
 
-@pytest.mark.parametrize("chapter", list(CHAPTERS)[:2])
+@pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_solution_is_right(visit, chapter):
     cells = nbformat.read(visit[0] / f"{chapter}.ipynb", as_version=4).cells
     checks = [c for c in cells if "exercise" in c.metadata.get("tags", [])]

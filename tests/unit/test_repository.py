@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from itertools import chain
@@ -223,6 +224,14 @@ def test_every_link_to_this_repository_has_pyprojects_owner_and_name():
     }
     assert not wrong, f"run `make links`: {wrong}"
     assert links.strays() == set(), "links that open one of our notebooks elsewhere; run `make links`"
+
+
+def test_every_tag_is_that_of_the_version(tmp_path):
+    """`make links` on a copy of what carries links has nothing to change."""
+    for path in [ROOT / "pyproject.toml", *links.carriers()]:
+        (tmp_path / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
+    assert links.rewrite(tmp_path, set(), links.repository()) == [], "run `make links`"
 
 
 def test_the_address_is_nowhere_else():
