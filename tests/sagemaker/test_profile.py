@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import tarfile
 import threading
@@ -211,9 +210,3 @@ def test_a_time_out_in_chapter_05_leaves_nothing(report_folder, trains, monkeypa
         executing.execute()
     assert len(trains.called("CreateEndpoint")) == 1
     until(nothing_left)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _clean(report_folder):
-    yield
-    shutil.rmtree(report_folder)
