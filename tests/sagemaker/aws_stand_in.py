@@ -39,6 +39,16 @@ def client(service: str):
     return boto3.client(service)
 
 
+def answer_lines(body: dict) -> None:
+    """For `after["CreateTransformJob"]`: what a real job would leave, here each text's length."""
+    s3 = client("s3")
+    place = body["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].removeprefix(f"s3://{BUCKET}/")
+    lines = s3.get_object(Bucket=BUCKET, Key=f"{place}texts.jsonl")["Body"].read().decode().splitlines()
+    out = body["TransformOutput"]["S3OutputPath"].removeprefix(f"s3://{BUCKET}/")
+    content = "".join(json.dumps({"length": len(json.loads(line)["text"])}) + "\n" for line in lines)
+    s3.put_object(Bucket=BUCKET, Key=f"{out}texts.jsonl.out", Body=content.encode())
+
+
 class Cloud:
     """The recorded calls, and what is answered in moto's place.
 

@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from aws_stand_in import BUCKET, ROLE, client, refusal, reply
+from aws_stand_in import BUCKET, ROLE, answer_lines, client, refusal, reply
 
 from gpt2news import sagemaker
 from gpt2news.cli import SHIPPED, main
@@ -175,16 +175,7 @@ def test_the_archive_has_both_layouts(tmp_path):
 @pytest.fixture
 def transforming(cloud):
     """A batch job that answers each line with its text's length, as it ends."""
-
-    def answer(body):
-        s3 = client("s3")
-        place = body["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].removeprefix(f"s3://{BUCKET}/")
-        lines = s3.get_object(Bucket=BUCKET, Key=f"{place}texts.jsonl")["Body"].read().decode().splitlines()
-        out = body["TransformOutput"]["S3OutputPath"].removeprefix(f"s3://{BUCKET}/")
-        content = "".join(json.dumps({"length": len(json.loads(line)["text"])}) + "\n" for line in lines)
-        s3.put_object(Bucket=BUCKET, Key=f"{out}texts.jsonl.out", Body=content.encode())
-
-    cloud.after["CreateTransformJob"] = answer
+    cloud.after["CreateTransformJob"] = answer_lines
     return cloud
 
 

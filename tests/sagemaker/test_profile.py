@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import tarfile
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from aws_stand_in import ACCOUNT, BUCKET, client
+from aws_stand_in import ACCOUNT, BUCKET, answer_lines, client
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from running import run_report
@@ -78,12 +77,13 @@ def report_folder(tmp_path_factory):
 def test_the_profile_end_to_end(trains, trained, report_folder, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "TESTINGKEY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing-secret")
+    trains.after["CreateTransformJob"] = answer_lines
     with running_server(make_served(trained)) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", address)
         sets = [
             "01_explore.dataset=sample", "02_split.dataset=sample", "01_explore.tokenizer=models/gpt2-mini",
             f"03_finetune.backbone={trained / 'tiny'}", "03_finetune.epochs=1", "03_finetune.max_length=32",
-            "05_deploy.deploy=true", "05_deploy.timed_texts=10",
+            "05_deploy.deploy=true", "05_deploy.timed_texts=10", "05_deploy.batch=true",
         ]  # fmt: skip
         folder = run_report(report_folder, "--profile", "sagemaker", *(word for item in sets for word in ("--set", item)))
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -100,8 +100,9 @@ def test_the_profile_end_to_end(trains, trained, report_folder, monkeypatch):
     assert job["EnableManagedSpotTraining"] is True
     assert [channel["ChannelName"] for channel in job["InputDataConfig"]] == ["train", "val", "backbone"]
     made = [name for name, _ in trains.calls if name.startswith(("Create", "Delete")) and "Bucket" not in name and "Role" not in name]
-    assert made == ["CreateTrainingJob", "CreateModel", "CreateEndpointConfig", "CreateEndpoint",
-                    "DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"]  # fmt: skip
+    endpoint = ["CreateModel", "CreateEndpointConfig", "CreateEndpoint", "DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"]
+    assert made == ["CreateTrainingJob", *endpoint, "CreateModel", "CreateTransformJob", "DeleteModel"]
+    assert len((folder / "batch.jsonl").read_text().splitlines()) == there["batch"]["texts"] == metrics["split"]["test"]
     assert nothing_left()
     chapters = {name: (folder / f"{name}.html").read_text(encoding="utf-8") for name in ("03_finetune", "05_deploy")}
     assert re.search(r"\$0\.12.{0,20} for 600 s billed", chapters["03_finetune"])
@@ -209,9 +210,3 @@ def test_a_time_out_in_chapter_05_leaves_nothing(report_folder, trains, monkeypa
         executing.execute()
     assert len(trains.called("CreateEndpoint")) == 1
     until(nothing_left)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _clean(report_folder):
-    yield
-    shutil.rmtree(report_folder)

@@ -226,8 +226,8 @@ def _new_lines(aws: Account, name: str, tokens: dict) -> list[str]:
     try:
         streams = logs.describe_log_streams(logGroupName=LOGS, logStreamNamePrefix=f"{name}/")["logStreams"]
         for stream in (entry["logStreamName"] for entry in streams):
-            more = {"nextToken": tokens[stream]} if stream in tokens else {"startFromHead": True}
-            page = logs.get_log_events(logGroupName=LOGS, logStreamName=stream, **more)
+            more = {"nextToken": tokens[stream]} if stream in tokens else {}
+            page = logs.get_log_events(logGroupName=LOGS, logStreamName=stream, startFromHead=True, **more)
             tokens[stream] = page["nextForwardToken"]
             lines += [event["message"].rstrip() for event in page["events"]]
     except ClientError:  # no log yet, or none that we may read; the job's state and failure reason come with its description
