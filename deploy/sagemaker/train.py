@@ -31,5 +31,6 @@ if __name__ == "__main__":
         code = main([*sys.argv[1:], *(["--backbone", uploaded] if uploaded else [])])
     except SystemExit as end:  # an option that does not exist
         code = end.code
-    if code:
+    if code and heard.last:
         raise ValueError(heard.last)  # the toolkit takes a job's failure reason from a line with the name of a Python error
+    sys.exit(code)

@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
@@ -112,20 +111,25 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _app(args: argparse.Namespace) -> int:
+    from gpt2news.serving.app.models import EndpointModel, ModelError
     from gpt2news.serving.predictor import ModelFolderError, Predictor
 
     if importlib.util.find_spec("streamlit") is None:
         print("gpt2news app: streamlit is not installed: pip install 'gpt2-news[app]'", file=sys.stderr)
         return 2
+    endpoint = os.environ.get("GPT2NEWS_ENDPOINT")
     try:
-        Predictor(args.model)
-    except ModelFolderError as error:
+        EndpointModel(endpoint) if endpoint else Predictor(args.model)
+    except (ModelError, ModelFolderError) as error:
         print(f"gpt2news app: {error}", file=sys.stderr)
         return 2
-    script = Path(__file__).parent / "serving" / "app.py"
-    options = ["--server.address", args.host, "--server.port", str(args.port), "--browser.gatherUsageStats", "false"]
-    options += ["--server.headless", "true", "--client.toolbarMode", "minimal"]
-    return subprocess.call([sys.executable, "-m", "streamlit", "run", str(script), *options, "--", str(args.model.resolve())])
+    from streamlit.web import cli as streamlit
+
+    page = Path(__file__).parent / "serving" / "app" / "page.py"
+    options = ["--server.address", args.host, "--server.port", str(args.port)]
+    return (
+        streamlit.main(["run", str(page), *options, "--", str(args.model.resolve())], prog_name="gpt2news app", standalone_mode=False) or 0
+    )
 
 
 def _sagemaker(args: argparse.Namespace) -> int:
@@ -186,7 +190,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080), help="default: %(default)s")
     serve.set_defaults(run=_serve)
 
-    app = commands.add_parser("app", help="the web app (Streamlit)")
+    app = commands.add_parser("app", help="the web app (Streamlit); GPT2NEWS_ENDPOINT names an endpoint that answers in the model's place")
     app.add_argument("--port", type=int, default=8501, help="default: %(default)s")
     app.set_defaults(run=_app)
     for command in (serve, app):

@@ -1,8 +1,10 @@
 """The training job: what goes up, the request, the log, the cost, what comes down, and what is stopped."""
 
+import ast
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from aws_stand_in import BUCKET, ROLE, client, refusal, reply
 
 from gpt2news import runs, sagemaker
 from gpt2news.corpus import ROOT
+from gpt2news.reports import code_behind
 from gpt2news.sagemaker import jobs
 
 SETTINGS = {"backbone": "openai-community/gpt2", "normalise": True, "epochs": 2, "learning_rate": 5e-5, "pooling": "last", "seed": 0}
@@ -126,6 +129,19 @@ def test_the_source_is_the_library_and_the_same_each_time(tmp_path):
         assert tar.extractfile("gpt2news/splits.py").read() == (ROOT / "lib" / "gpt2news" / "splits.py").read_bytes()
     assert {"train.py", "requirements.txt", "gpt2news/__init__.py"} <= names
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".ipynb"))]
+
+
+def test_the_training_container_installs_all_that_the_source_imports():
+    source = (ROOT / "deploy" / "sagemaker" / "train.py").read_text()
+    trees = [ast.parse(source), *(ast.parse(path.read_text()) for path in code_behind(source))]
+    named = [node for tree in trees for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = {
+        name.split(".")[0] for node in named for name in ([node.module] if hasattr(node, "module") else [a.name for a in node.names])
+    }
+    others = modules - set(sys.stdlib_module_names) - {"gpt2news", "torch", "numpy"}  # the image brings the last two
+    assert "transformers" in others
+    installed = re.findall(r"^([\w-]+)==", (ROOT / "deploy" / "sagemaker" / "requirements.txt").read_text(), re.MULTILINE)
+    assert {{"sklearn": "scikit-learn", "IPython": "ipython"}.get(name, name) for name in others} <= set(installed)
 
 
 def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run):

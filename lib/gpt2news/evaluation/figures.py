@@ -83,18 +83,20 @@ def learning_curve(table: pd.DataFrame, rival: str) -> plt.Figure:
     return figure
 
 
-def coloured_words(words: list[str], values: np.ndarray, title: str, shown: int = 20) -> HTML:
+def coloured_words(words: list[str], values: np.ndarray | list[float], title: str, shown: int = 20, digits: int = 1) -> HTML:
     """The first `shown` words (at most 20), blue for the topic and orange against it, the deeper the stronger.
 
     Not by colour alone: the strongest words carry a sign and their value, and a reader of the page's source or by ear gets both.
     """
+    values = np.asarray(values, dtype=float)
     shown = min(shown, 20)
     most = max(float(np.abs(values).max()), 1e-9) if len(values) else 1.0
     strong = set(np.argsort(-np.abs(values[:shown]))[:3].tolist())
     pieces = []
     for i, (word, value) in enumerate(zip(words[:shown], values[:shown], strict=True)):
         colour, sign = ("0, 114, 178", "+") if value >= 0 else ("213, 94, 0", "−")
-        mark = f"<sup>{sign}{abs(value):.1f}</sup>" if i in strong else ""
+        size = f"{abs(value):.{digits}f}"
+        mark = f"<sup>{sign}{size}</sup>" if i in strong and size.strip("0.") else ""
         style = f"background: rgba({colour}, {0.45 * min(1, abs(value) / most):.2f}); border-radius: 3px; padding: 1px 2px"
         pieces.append(f'<span style="{style}">{html.escape(word)}{mark}</span>')
     more = " …" if len(words) > shown else ""

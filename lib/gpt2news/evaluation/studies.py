@@ -34,6 +34,8 @@ def train_and_score(unit: Unit, settings: dict) -> dict:
     train, test = unit.parts["train"], unit.parts["test"]
     if options.get("epochs") == settings["epochs"]:
         options["epochs"] = max(settings["epochs"], -(-settings["min_steps"] // -(-len(train) // options["batch_size"])))
+    if unknown := set(test["topic"]) - set(train["topic"]):
+        raise StudyError(f"{unit.name}: no training text of {', '.join(sorted(unknown))}; more texts of it are needed, or fewer folds")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gpt2news-") as folder:
         for part, frame in unit.parts.items():

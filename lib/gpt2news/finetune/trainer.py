@@ -116,20 +116,25 @@ class Rhythm(TrainerCallback):
 
     def __init__(self, order: Order, steps: int, steps_an_epoch: int):
         self.order, self.steps, self.steps_an_epoch = order, steps, steps_an_epoch
-        self.saved = time.monotonic()
+        self.saved, self.due = time.monotonic(), False
 
     def on_epoch_begin(self, args, state, control, **_):
         self.order.set_epoch(state.global_step // self.steps_an_epoch)
 
     def on_step_end(self, args, state, control, **_):
-        if state.global_step >= state.max_steps:
-            return
+        last = state.global_step % self.steps_an_epoch == 0
         if self.steps:
-            due = state.global_step % self.steps == 0
-        elif state.global_step % 10:
-            return
-        else:  # clocks differ: the first process decides for all
-            due = broadcast_object_list([time.monotonic() - self.saved > SAVE_EVERY])[0]
-        if due:
-            control.should_save = control.should_log = True
-            self.saved = time.monotonic()
+            self.due = state.global_step % self.steps == 0
+        elif state.global_step % 10 == 0 or last:  # clocks differ: the first process decides for all
+            self.due = broadcast_object_list([time.monotonic() - self.saved > SAVE_EVERY])[0]
+        if self.due and not last:
+            self._save(control)
+
+    def on_epoch_end(self, args, state, control, **_):
+        # Only now: the validation of the epoch belongs before its checkpoint.
+        if self.due and state.global_step < state.max_steps:
+            self._save(control)
+
+    def _save(self, control) -> None:
+        control.should_save = control.should_log = True
+        self.saved, self.due = time.monotonic(), False

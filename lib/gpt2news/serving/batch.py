@@ -71,12 +71,13 @@ def classify_file(model: Path, source: Path, out: Path, column: str = "text", re
     if portions and (folder / "of.json").read_text() != wanted:
         raise BatchError(f"{folder}: the input or the model is another than in the unfinished run; delete this folder and start again")
     predictor = Predictor(model)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "of.json").write_text(wanted)
     stream = iter(rows)
     count = sum(1 for _ in islice(stream, len(portions) * PORTION))
     with tqdm(initial=count, unit="row", unit_scale=True, mininterval=0.5 if sys.stderr.isatty() else 10, desc=source.name) as bar:
         while portion := list(islice(stream, PORTION)):
+            if not portions:
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "of.json").write_text(wanted)
             path = folder / f"{len(portions):08}{out.suffix}"
             write(path, answer_rows(predictor, portion, column), portions[0] if portions else None, rows.schema)
             portions.append(path)
@@ -84,7 +85,6 @@ def classify_file(model: Path, source: Path, out: Path, column: str = "text", re
             bar.total = max(count, round(count / rows.done)) if rows.done else None
             bar.update(len(portion))
     if not portions:
-        shutil.rmtree(folder)
         raise BatchError(f"{source}: no rows")
     join(portions, whole := folder / f"whole{out.suffix}")
     os.replace(whole, out)

@@ -1,0 +1,151 @@
+"""`gpt2news classify` over files: nothing lost, nothing twice, the same from Ray."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gpt2news.serving import batch, tables
+from gpt2news.serving.predictor import Predictor
+
+TEXTS = ["The bank cut its forecast", "Goal! The striker scored", "The minister promised a vote"]
+
+
+def write_csv(path, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["id", "text"], *rows])
+    return path
+
+
+def read_csv(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def numbered(n):
+    return [[str(i), f"{TEXTS[i % 3]} {i}"] for i in range(n)]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("source", ["csv", "jsonl", "parquet"])
+def test_any_format_into_any(exported, tmp_path, monkeypatch, source, suffix):
+    monkeypatch.setattr(batch, "PORTION", 4)
+    rows = [{"id": i, "text": text} for i, text in numbered(10)]
+    path = tmp_path / f"in.{source}"
+    if source == "csv":
+        write_csv(path, [row.values() for row in rows])
+    elif source == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    out = tmp_path / f"out.{suffix}"
+    assert batch.classify_file(exported, path, out) == 10
+    assert sorted(os.listdir(tmp_path)) == sorted([path.name, out.name])
+    given = (
+        read_csv(out)
+        if suffix == "csv"
+        else pq.read_table(out).to_pylist()
+        if suffix == "parquet"
+        else [json.loads(line) for line in out.read_text().splitlines()]
+    )
+    wanted = Predictor(exported)([row["text"] for row in rows])
+    assert [(row["id"], row["text"], row["predicted"]) for row in given] == [
+        (row["id"], row["text"], answer.topic) for row, answer in zip(rows, wanted, strict=True)
+    ]
+    assert [float(row["probability"]) for row in given] == pytest.approx([answer.probability for answer in wanted])
+
+
+def test_bad_rows_are_kept_with_their_error(exported, tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_bytes(b'\xef\xbb\xbfid,text\n1,The bank\n2,\n3,a,"b"\n4\n5,"caf\xe9 bank"\n6,"two\nlines"\n')
+    batch.classify_file(exported, source, tmp_path / "out.csv")
+    given = {row[0]: row for row in csv.reader((tmp_path / "out.csv").open(newline="", errors="surrogateescape"))}
+    assert list(given) == ["id", "1", "2", "3", "4", "5", "6"]
+    says = {number: row[-1] for number, row in given.items()}
+    assert (says["1"], says["2"], says["6"]) == ("", "no text", "")
+    assert says["3"].startswith("3 columns where the header has 2; the last: ['b']")
+    assert says["4"].startswith("1 columns")
+    assert says["5"] == "the text is not UTF-8"
+    lines = tmp_path / "in.jsonl"
+    lines.write_text('{"text": "The bank"}\n{"te\n[]\n{"text": 7}\n{"text": null}\n{"other": 1}\n')
+    batch.classify_file(exported, lines, tmp_path / "out.jsonl")
+    given = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["error"] and row["error"].split(":")[0] for row in given] == [
+        None, "line 2 is not JSON", "line 3 is not a JSON object", "the text is not a string but int", "no text", "no text",
+    ]  # fmt: skip
+    assert given[1]["text"] == '{"te'
+
+
+def test_killed_and_resumed_every_row_is_there_once(exported, tmp_path):
+    """Killed for real, as soon as some portions are written; a run without --resume refuses to throw them away."""
+    source, out = write_csv(tmp_path / "in.csv", numbered(14_000)), tmp_path / "out.csv"
+    command = [sys.executable, "-m", "gpt2news.cli", "classify", "--model", exported, "--input", source, "--output", out]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    portions = tmp_path / ".out.csv.portions"
+    deadline = time.monotonic() + 60
+    while len(list(portions.glob("0*.csv"))) < 2:
+        assert process.poll() is None, "it was done before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "go on with --resume" in refused.stderr
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [row["id"] for row in read_csv(out)] == [str(i) for i in range(14_000)]
+    assert all(row["predicted"] for row in read_csv(out))
+    assert not portions.exists()
+
+
+def test_an_unfinished_run_over_another_input_is_not_gone_on_with(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "PORTION", 4)
+    source, out = write_csv(tmp_path / "in.csv", numbered(10)), tmp_path / "out.csv"
+    monkeypatch.setattr(batch, "join", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        batch.classify_file(exported, source, out)
+    write_csv(source, numbered(11))
+    with pytest.raises(tables.BatchError, match="the input or the model is another"):
+        batch.classify_file(exported, source, out, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("id,body\n1,a\n", "no column 'text'; it has 'id', 'body'"), ("text,error\na,b\n", "error would be overwritten"),
+     ("", "no column 'text'"), ("text\n", "no rows"), ('text\n"a\n' + "b\n" * 9, None)],
+)  # fmt: skip
+def test_a_file_that_does_not_fit_is_refused_and_nothing_is_left(exported, tmp_path, content, says):
+    source = tmp_path / "in.csv"
+    source.write_text(content)
+    if says is None:
+        assert batch.classify_file(exported, source, tmp_path / "out.csv") == 1  # an open quotation mark: one text to the end
+        return
+    with pytest.raises(tables.BatchError, match=says):
+        batch.classify_file(exported, source, tmp_path / "out.csv")
+    assert os.listdir(tmp_path) == ["in.csv"]
+
+
+def test_ray_with_two_workers_says_the_same(exported, tmp_path):
+    pytest.importorskip("ray")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    rows = [{"id": i, "text": text} for i, text in numbered(6000)]
+    for part in range(3):
+        pq.write_table(pa.Table.from_pylist(rows[part * 2000 : (part + 1) * 2000]), folder / f"{part}.parquet")
+    assert batch.classify_file(exported, folder, tmp_path / "local.parquet") == 6000
+    assert batch.classify_with_ray(exported, folder, tmp_path / "ray", workers=2) == 6000
+    local = {row["id"]: row for row in pq.read_table(tmp_path / "local.parquet").to_pylist()}
+    ray = pq.read_table(tmp_path / "ray").to_pylist()
+    assert len(ray) == len({row["id"] for row in ray}) == len(local)
+    for row in ray:
+        assert row["predicted"] == local[row["id"]]["predicted"]
+        assert row["probability"] == pytest.approx(local[row["id"]]["probability"], abs=1e-6)
