@@ -36,7 +36,8 @@ def wanted(root: Path = ROOT) -> tuple[str, list[Requirement]]:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     named = [*project["dependencies"], *extras["serve"], *extras["notebooks"]]
-    return project["requires-python"], [r for r in map(Requirement, named) if r.name != project["name"]]
+    found = [r for r in map(Requirement, named) if r.name != project["name"]]
+    return project["requires-python"], [r for r in found if r.marker is None or r.marker.evaluate()]
 
 
 def installed(name: str) -> str | None:
