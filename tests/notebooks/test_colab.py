@@ -172,6 +172,7 @@ def test_every_solution_is_right(visit, chapter):
 
 def test_what_must_stay_is_never_asked_for_but_named_when_it_is_too_old(monkeypatch):
     _, requirements = colab.wanted()
+    assert not {"ipykernel", "ipywidgets", "jupyterlab"} & {r.name for r in requirements}, "the host runs on its own"
     versions = {r.name: "999" for r in requirements if not any(s.operator == "<" for s in r.specifier)}
     monkeypatch.setattr(colab, "installed", lambda name: versions.get(name, "5.1"))
     assert colab.lacking(requirements) == []
@@ -193,7 +194,8 @@ def test_pip_is_told_to_keep_torch_numpy_pandas_as_they_are(monkeypatch):
     monkeypatch.setattr(colab.subprocess, "run", pip)
     with pytest.raises(colab.HostError, match=r"could not install pooch>=1\.8: ERROR: no such package"):
         colab.install(["pooch>=1.8"])
-    assert seen["fixed"].split() == [f"{name}=={metadata.version(name)}" for name in ("torch", "numpy", "pandas")]
+    fixed = [f"{name}=={metadata.version(name)}" for name in ("torch", "numpy", "pandas", "ipykernel", "ipywidgets", "jupyterlab")]
+    assert seen["fixed"].split() == fixed
     assert not any(re.match(r"(torch|numpy|pandas)\b", word) for word in seen["command"])
 
 
