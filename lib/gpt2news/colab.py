@@ -1,6 +1,7 @@
 """What the set-up cell of a notebook does once it has cloned the repository on Colab or Kaggle.
 
-Such a host brings torch, numpy and pandas, built for its own GPU: they are looked at and never installed.
+Such a host brings torch, numpy and pandas, built for its own GPU: they are looked at and never installed. What the notebook itself
+runs on belongs to the host as well, and is older there than we would ask for elsewhere.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("torch", "numpy", "pandas")
+FRONT_END = ("ipykernel", "ipywidgets", "jupyterlab")
 SHOWN = (*KEPT, "transformers", "tokenizers", "onnxruntime", "papermill")
 NEWER = "on Colab: Runtime > Change runtime type > Runtime version: latest"
 
@@ -36,7 +38,8 @@ def wanted(root: Path = ROOT) -> tuple[str, list[Requirement]]:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     named = [*project["dependencies"], *extras["serve"], *extras["notebooks"]]
-    return project["requires-python"], [r for r in map(Requirement, named) if r.name != project["name"]]
+    found = [r for r in map(Requirement, named) if r.name not in (project["name"], *FRONT_END)]
+    return project["requires-python"], [r for r in found if r.marker is None or r.marker.evaluate()]
 
 
 def installed(name: str) -> str | None:
@@ -61,14 +64,15 @@ def lacking(requirements: list[Requirement]) -> list[str]:
 
 
 def install(requirements: list[str]) -> None:
-    """pip installs `requirements` and leaves `KEPT` as they are.
+    """pip installs `requirements` and leaves `KEPT` and `FRONT_END` as they are.
 
     Raises:
         HostError: pip failed; the message ends as pip's did.
     """
     with tempfile.TemporaryDirectory() as folder:
         fixed = Path(folder, "constraints.txt")
-        fixed.write_text("".join(f"{name}=={installed(name)}\n" for name in KEPT), encoding="utf-8")
+        stay = [name for name in (*KEPT, *FRONT_END) if installed(name)]
+        fixed.write_text("".join(f"{name}=={installed(name)}\n" for name in stay), encoding="utf-8")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", str(fixed)]
         done = subprocess.run([*command, *requirements], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -63,7 +63,7 @@ def marking_words(words: pd.DataFrame) -> plt.Figure:
     topics = words["topic"].unique()
     columns = min(5, len(topics))
     rows = -(-len(topics) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.1 * columns, 2.6 * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(2.1 * columns, (2.6 if rows <= 4 else 2.0) * rows), squeeze=False)
     for axis in axes.flat[len(topics) :]:
         axis.axis("off")
     for axis, topic in zip(axes.flat, topics, strict=False):
@@ -94,12 +94,24 @@ def training_curves(histories: dict[str, list[dict]]) -> plt.Figure:
 def confusion(truth: list[str], guess: list[str], topics: list[str]) -> plt.Figure:
     """Confusion matrix in counts; a row is a true topic."""
     table = pd.crosstab(pd.Categorical(truth, topics), pd.Categorical(guess, topics), dropna=False)
-    side = max(4.2, 0.5 * len(topics) + 1.5)
+    side = min(max(4.2, 0.5 * len(topics) + 1.5), 9.0)  # the width of a page
+    size = 10 if len(topics) <= 12 else 7
     figure, axis = plt.subplots(figsize=(side + 0.8, side))
-    sns.heatmap(table, annot=len(topics) <= 20, fmt="d", cmap="Blues", cbar=False, square=True, ax=axis)
-    axis.set(xlabel="predicted", ylabel="true topic", xticklabels=topics, yticklabels=topics)
-    axis.tick_params(axis="x", rotation=35)
-    axis.tick_params(axis="y", rotation=0)
+    sns.heatmap(
+        table,
+        annot=len(topics) <= 20,
+        fmt="d",
+        annot_kws={"fontsize": size},
+        cmap="Blues",
+        cbar=False,
+        square=True,
+        ax=axis,
+        xticklabels=topics,
+        yticklabels=topics,
+    )
+    axis.set(xlabel="predicted", ylabel="true topic")
+    axis.tick_params(axis="x", rotation=35 if size == 10 else 90, labelsize=size)
+    axis.tick_params(axis="y", rotation=0, labelsize=size)
     return figure
 
 

@@ -92,7 +92,8 @@ def details(found: dict[str, dict], folder: Path = PUBLISHED) -> str:
         pictures = [
             f"![{_alt(figure, m)}](published/{name}-{figure}.png)" for figure in FIGURES if (folder / f"{name}-{figure}.png").exists()
         ]
-        again = f"`{run['command']}`, revision `{run['revision'][:12]}`, {run['started'][:10]}, {minutes:.0f} minutes on {run['machine']}."
+        revision = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", run["revision"])
+        again = f"`{run['command']}`, revision {revision}, {run['started'][:10]}, {minutes:.0f} minutes on {run['machine']}."
         parts.append("\n\n".join([f"### {name}", m["verdict"], *pictures, again]))
     return "\n\n".join(parts)
 

@@ -18,11 +18,13 @@ import nbformat
 import pytest
 
 from gpt2news import colab, links
-from gpt2news.corpus import ROOT
+from gpt2news.corpus import ROOT, load_corpus
 from gpt2news.reports import CHAPTERS, NOTEBOOKS
 
 LACKING = "pooch"  # a small package that the stand-in host does not have
 SMALL = {
+    "01_explore": {"dataset": "small.csv"},
+    "02_split": {"dataset": "small.csv"},
     "03_finetune": {"epochs": 1, "max_length": 64, "compare_from_scratch": False},
     "04_evaluate": {"behaviour_texts": 4, "explained": 2},
     "05_deploy": {"timed_texts": 5},
@@ -110,6 +112,7 @@ def visit(tmp_path_factory):
         "GIT_CONFIG_KEY_0": f"url.file://{origin(folder / 'origin')}.insteadOf", "GIT_CONFIG_VALUE_0": address,
         "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "wheels"), "PIP_CONFIG_FILE": os.devnull,
     }  # fmt: skip
+    load_corpus("sample").groupby("topic").head(24).to_csv(content / "small.csv", index=False)
     for chapter in CHAPTERS:
         nbformat.write(solved(chapter), content / f"{chapter}.ipynb")
     command = [str(python), "-c", VISIT, json.dumps({chapter: SMALL.get(chapter, {}) for chapter in CHAPTERS})]
@@ -133,6 +136,7 @@ def test_the_clone_is_shallow_at_the_tag_and_holds_the_run(visit):
     run = clone / "reports" / "quick"
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert {"dataset", "split", "model", "test", "deploy"} <= set(metrics)
+    assert metrics["dataset"]["rows"] == 120
 
 
 def test_only_what_lacks_is_installed_once(visit):
@@ -172,6 +176,7 @@ def test_every_solution_is_right(visit, chapter):
 
 def test_what_must_stay_is_never_asked_for_but_named_when_it_is_too_old(monkeypatch):
     _, requirements = colab.wanted()
+    assert not {"ipykernel", "ipywidgets", "jupyterlab"} & {r.name for r in requirements}, "the host runs on its own"
     versions = {r.name: "999" for r in requirements if not any(s.operator == "<" for s in r.specifier)}
     monkeypatch.setattr(colab, "installed", lambda name: versions.get(name, "5.1"))
     assert colab.lacking(requirements) == []
@@ -193,7 +198,8 @@ def test_pip_is_told_to_keep_torch_numpy_pandas_as_they_are(monkeypatch):
     monkeypatch.setattr(colab.subprocess, "run", pip)
     with pytest.raises(colab.HostError, match=r"could not install pooch>=1\.8: ERROR: no such package"):
         colab.install(["pooch>=1.8"])
-    assert seen["fixed"].split() == [f"{name}=={metadata.version(name)}" for name in ("torch", "numpy", "pandas")]
+    fixed = [f"{name}=={metadata.version(name)}" for name in ("torch", "numpy", "pandas", "ipykernel", "ipywidgets", "jupyterlab")]
+    assert seen["fixed"].split() == fixed
     assert not any(re.match(r"(torch|numpy|pandas)\b", word) for word in seen["command"])
 
 

@@ -33,7 +33,12 @@ def root(tmp_path, monkeypatch):
         "test": {"accuracy": score}, "baseline": {"accuracy": score}, "mcnemar_p": 1.0, "verdict": "They are equal.",
         "deploy": {"size_mb": 3.14, "p50_ms": 6.6}, "seconds": {"01_explore": 60, "02_split": None, "03_finetune": 60}, "secret": 1,
     }  # fmt: skip
-    record = {"command": "gpt2news report", "revision": "0123456789abcdef", "started": "2026-01-02T03:04", "machine": "a laptop"}
+    record = {
+        "command": "gpt2news report",
+        "revision": "0123456789abcdef, with local changes",
+        "started": "2026-01-02T03:04",
+        "machine": "a laptop",
+    }
     (run / "metrics.json").write_text(json.dumps(metrics))
     (run / "run.json").write_text(json.dumps({**record, "chapters": {"05_deploy": {"status": "done"}}}))
     for page in (tmp_path / "README.md", tmp_path / "reports" / "README.md"):
@@ -59,7 +64,7 @@ def test_a_run_is_published_and_told_in_both_pages(root):
     assert "fine-tuned model 0.912 (0.800 to 0.970)" in long
     assert "(published/tiny-accuracy.png)" in long
     assert "confusion" not in long
-    assert "revision `0123456789ab`, 2026-01-02, 2 minutes on a laptop" in long
+    assert "revision 0123456789ab, with local changes, 2026-01-02, 2 minutes on a laptop" in long
 
 
 def test_a_run_that_failed_is_not_published(root):
