@@ -3,22 +3,9 @@
 import json
 
 import pytest
-from test_pages import CHROMIUM, FLAGS
 
 from gpt2news.evaluation import wilson
 from gpt2news.reports import gallery
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on PATH")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -189,10 +189,10 @@ def main(folder: str) -> None:
     )
     st.markdown(f"A fine-tuned GPT-2 that {does}.")
     first, second, third = st.tabs(["Classify", "A file", "About this model"])
-    with third:
-        about(model)
     with first:
         classify(model)
+    with third:
+        about(model)
     with second:  # last, for a large file takes long
         file(model)
     where = "read by a model on the machine that runs this page" if local else f"sent to the endpoint {model.name}"
