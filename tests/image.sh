@@ -26,10 +26,8 @@ clean_up() {
   done
   if [ "${engine:-}" = docker ]; then
     docker image rm --force "$tag:api" "$tag:app" >/dev/null 2>&1
-  elif [ -d "$work/storage" ]; then
-    podman system reset --force >/dev/null 2>&1
-    umount "$work/storage/overlay" 2>/dev/null
   fi
+  grep -o " $work/[^ ]*" /proc/mounts 2>/dev/null | sort -r | while read -r mounted; do umount "$mounted"; done
   rm -rf "$work"
   exit $code
 }
