@@ -176,7 +176,7 @@ stop "$tag-sagemaker"
 build app 800
 start "$tag-app" "$tag:app" 8501 --
 bounded "$tag-app"
-[ "$(ask "$tag-app" 8501 / -o /dev/null -w '%{http_code} %{content_type}')" = "200 text/html" ] || fail "the page does not answer"
+[[ "$(ask "$tag-app" 8501 / -o /dev/null -w '%{http_code} %{content_type}')" == "200 text/html"* ]] || fail "the page does not answer"
 say "$tag-app: the page answers"
 stop "$tag-app"
 say "done"
