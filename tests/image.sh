@@ -69,7 +69,7 @@ else
         "${lean[@]}" --customize-hook="$hook" bookworm "$work/new.tar" 2>"$work/why" || skip "no base image: $(tail -1 "$work/why")"
       mv "$work/new.tar" "$base"
     fi
-    podman import --quiet -c 'ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8' \
+    podman import --quiet -c 'ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin' -c 'ENV LANG=C.UTF-8' \
       -c 'CMD ["python3"]' "$base" "$PYTHON_IMAGE" >/dev/null
     rm -f "$work/base.tar"
     build_flags+=(--pull=never)
