@@ -2,6 +2,7 @@
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from jupyter_client.manager import start_new_kernel
 
@@ -68,4 +69,46 @@ def test_words_of_a_shared_run_are_coloured():
     colours = [p.get_facecolor() for p in figure.axes[0].patches]
     assert colours[:5] == colours[7:] == [colours[0]] * 5
     assert colours[5] == colours[6] != colours[0]
+    plt.close(figure)
+
+
+def test_padding_shows_the_positions_of_each_side():
+    figure = sketches.padding([" a", " long", " text", "."], [" short", "."])
+    assert len(figure.axes[0].patches) == 4 * 4
+    small = [text.get_text() for text in figure.axes[0].texts[1::2]]
+    assert small == ["0", "1", "2", "3", "0", "1", "", "", "0", "1", "2", "3", "", "", "2", "3"]
+    plt.close(figure)
+
+
+def test_the_temperature_softens_and_keeps_the_order():
+    figure = sketches.temperature(np.array([0.0, 3.0, 1.0]), ["a", "b", "c"], 2.0)
+    plain, warm = ([bar.get_width() for bar in bars] for bars in figure.axes[0].containers)
+    for widths in (plain, warm):
+        assert sum(widths) == pytest.approx(1)
+        assert widths == sorted(widths, reverse=True)
+    assert warm[0] < plain[0]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b", "c", "a"]
+    plt.close(figure)
+
+
+def test_every_answer_is_on_one_side_of_the_threshold():
+    confidence, right = np.array([0.3, 0.6, 0.95, 1.0]), np.array([False, True, True, True])
+    figure = sketches.thresholds(confidence, right, 0.9)
+    bars = [sum(patch.get_height() for patch in container) for container in figure.axes[0].containers]
+    assert bars == [3, 1]
+    plt.close(figure)
+
+
+def test_a_mask_for_each_model():
+    figure = sketches.attention_masks(["a", "b", "c"])
+    gpt2, bert = (axis.collections[0].get_array().sum() for axis in figure.axes)
+    assert (gpt2, bert) == (6, 9)
+    plt.close(figure)
+
+
+def test_fifty_topics_fit_a_page():
+    topics = [f"topic {i:02d}" for i in range(50)]
+    figure = plots.confusion(topics, topics, topics)
+    assert figure.get_size_inches()[0] < 10
+    assert len(figure.axes[0].get_yticklabels()) == 50
     plt.close(figure)
