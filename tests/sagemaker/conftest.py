@@ -1,6 +1,7 @@
 """Fixtures: AWS on loopback, empty or with all in place."""
 
 import json
+import signal
 import threading
 from urllib.request import Request, urlopen
 
@@ -81,3 +82,11 @@ def aws(cloud):
     from gpt2news import sagemaker
 
     return sagemaker.connect()
+
+
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, also where the tests were started in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -90,7 +90,7 @@ def test_an_answer_that_is_not_json(make):
     assert exists() == []
 
 
-def test_ctrl_c_while_it_is_being_made(cloud, make):
+def test_ctrl_c_while_it_is_being_made(cloud, make, interruptible):
     cloud.after["CreateEndpoint"] = cloud.change("endpoints", endpoint_status="Creating")
     threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt), make():

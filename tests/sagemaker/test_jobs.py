@@ -203,7 +203,7 @@ def running(cloud):
     return cloud
 
 
-def test_ctrl_c_stops_the_job(running, aws, run):
+def test_ctrl_c_stops_the_job(running, aws, run, interruptible):
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
