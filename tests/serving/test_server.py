@@ -20,6 +20,12 @@ from gpt2news.serving.server import MAX_BODY, MAX_TEXTS, make_app
 TEXTS = ["The bank cut its forecast", "Goal!", "The minister promised a vote on the new law " * 5, ""]
 
 
+def run(coroutine):
+    """In a thread of its own: the browser tests keep a loop of theirs in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 @pytest.fixture(scope="module")
 def client(exported):
     with TestClient(make_app(exported), raise_server_exceptions=False) as client:
@@ -157,7 +163,7 @@ def test_a_body_without_end_is_refused_before_it_has_all_come(client):
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/invocations", "query_string": b"", "headers": []}
-    asyncio.run(client.app(scope, receive, send))
+    run(client.app(scope, receive, send))
     assert sent[0]["status"] == 413
     assert len(asked) == 5
 
@@ -224,7 +230,7 @@ def test_who_waits_runs_together_and_too_many_are_sent_away():
         gate.set()
         return [*await first, *(answer for answers in await asyncio.gather(*others) for answer in answers)]
 
-    assert asyncio.run(main()) == ["FIRST", *(f"T{i}" for i in range(10))]
+    assert run(main()) == ["FIRST", *(f"T{i}" for i in range(10))]
     assert [len(batch) for batch in batches] == [1, 8, 2]
 
 
@@ -240,7 +246,7 @@ def test_a_failing_batch_reaches_its_callers_and_the_next_runs():
             await batcher.answer(["bad"])
         return await batcher.answer(["good"])
 
-    assert asyncio.run(main()) == ["good"]
+    assert run(main()) == ["good"]
 
 
 def test_busy_is_said_with_a_time_to_come_again(exported, monkeypatch):

@@ -118,6 +118,7 @@ def classify_with_ray(model: Path, source: Path, out: Path, column: str = "text"
         BatchError: as `classify_file`; also when Ray is not installed or `out` is there already.
     """
     try:
+        import fsspec.implementations.http  # noqa: F401  Ray's threads import it all at once, and one may find it half made
         import ray
     except ImportError as error:
         raise BatchError("--engine ray needs Ray: pip install 'gpt2-news[scale]'") from error

@@ -130,7 +130,7 @@ class Predictor:
 
         def run(ids: list[int]) -> np.ndarray:
             inputs = {"input_ids": np.array([ids], dtype=np.int64), "last": np.array([len(ids) - 1], dtype=np.int64)}
-            return session.run(None, inputs)[0][0]
+            return session.run(None, {node.name: inputs[node.name] for node in session.get_inputs()})[0][0]
 
         scores = list(self._pool.map(run, rows)) if many else [run(ids) for ids in rows]
         return np.array(scores, dtype=np.float32).reshape(len(rows), len(self.topics))
