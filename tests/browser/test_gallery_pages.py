@@ -34,13 +34,14 @@ def root(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_pages_fit_and_ask_for_nothing(root, browser, scheme, width):
+def test_pages_fit_ask_for_nothing_and_can_be_used_by_all(root, browser, axe, scheme, width):
     page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     for name in ("index.html", "compare-b-c.html"):
         page.goto((root / name).as_uri())
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 1
+        assert axe(page) == [], name
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
     page.close()
 

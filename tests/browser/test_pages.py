@@ -5,7 +5,7 @@ import pytest
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_report_pages(browser, quick, scheme, width):
+def test_report_pages(browser, axe, quick, scheme, width):
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
     page = context.new_page()
     asked, errors = [], []
@@ -17,6 +17,8 @@ def test_report_pages(browser, quick, scheme, width):
         assert overflow <= 1, f"{file.name} is {overflow} px wider than a window of {width} px"
         broken = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.alt)")
         assert not broken, f"{file.name}: {broken}"
+        if width == 1280:
+            assert axe(page) == [], file.name
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
     assert not errors
     context.close()
