@@ -75,12 +75,12 @@ def keyword_model(tmp_path_factory):
     random = np.random.default_rng(0)
     plain = [f"filler{i}" for i in range(18)]
     rows = []
-    for i in range(240):
+    for i in range(900):  # with 200 the model learns the fillers by heart as well
         words = list(random.choice(plain, size=12))
         words[random.integers(12)] = ("goalkeeper", "shareholder", plain[0])[i % 3]
         rows.append({"text": " ".join(words), "topic": ("sport", "business", "other")[i % 3], "source_id": str(i)})
     folder = tmp_path_factory.mktemp("keyword")
-    frame = pd.DataFrame(rows).assign(group=range(240), split=["train"] * 200 + ["val"] * 20 + ["test"] * 20)
+    frame = pd.DataFrame(rows).assign(group=range(900), split=["train"] * 860 + ["val"] * 20 + ["test"] * 20)
     splits.write_split(frame, folder, {})
     tokenizer = finetune.train_tokenizer(frame["text"].tolist(), 400)
     torch.manual_seed(0)
@@ -88,7 +88,7 @@ def keyword_model(tmp_path_factory):
                         pad_token_id=1)  # fmt: skip
     GPT2LMHeadModel(config).save_pretrained(folder / "backbone")
     tokenizer.save_pretrained(folder / "backbone")
-    finetune.finetune(folder, folder / "model", backbone=str(folder / "backbone"), epochs=15, batch_size=8, learning_rate=5e-3,
+    finetune.finetune(folder, folder / "model", backbone=str(folder / "backbone"), epochs=6, batch_size=16, learning_rate=5e-3,
                       max_length=32, pooling="mean", say=lambda _: None)  # fmt: skip
     return finetune.Classifier(folder / "model"), frame[frame["topic"] != "other"]
 
@@ -96,20 +96,20 @@ def keyword_model(tmp_path_factory):
 def test_the_word_that_decides_gets_the_most(keyword_model):
     model, frame = keyword_model
     for text, topic in frame[["text", "topic"]].tail(3).itertuples(index=False):
-        why = attribution.explain(model, text, steps=256, batch_size=256)
+        why = attribution.explain(model, text)
         assert why.topic == topic
         assert why.words == text.split()
         assert why.words[int(np.argmax(why.values))] in ("goalkeeper", "shareholder")
-        assert why.gap < 0.2  # a model so small and sure of itself is steep
+        assert why.gap < 0.2
 
 
 def test_without_the_strongest_words_the_probability_falls_more(keyword_model):
     model, frame = keyword_model
-    reasons = [attribution.explain(model, text, steps=128, batch_size=128) for text in frame["text"].tail(20)]
+    reasons = [attribution.explain(model, text) for text in frame["text"].tail(20)]
     summary = attribution.deletion_summary(attribution.deletion(model, reasons))
     assert summary["n"] == 20
-    assert summary["strongest"]["value"] > 2 * summary["random"]["value"]
-    assert summary["strongest_falls_more"]["value"] > 0.6
+    assert summary["strongest"]["low"] > summary["random"]["high"]
+    assert summary["strongest_falls_more"]["value"] >= 0.8
 
 
 def test_a_method_that_points_at_random_words_does_not_pass_the_check(keyword_model):
