@@ -16,21 +16,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from gpt2news.serving.predictor import Predictor, sha256_of
-from gpt2news.serving.tables import ADDED, PORTION, BatchError, Source, join, kind_of, parquet, schema_with_answers, write
+from gpt2news.serving.tables import ADDED, PORTION, BatchError, Source, fault_of, join, kind_of, parquet, schema_with_answers, write
 
 
 def answer_rows(predictor: Predictor, rows: list[tuple[dict, str | None]], column: str) -> list[dict]:
     """The rows with the columns of ADDED; a row with something wrong keeps its columns, and `error` says what."""
-    checked = []
-    for row, wrong in rows:
-        text = row.get(column)
-        if not wrong and not isinstance(text, str):
-            wrong = "no text" if text is None else f"the text is not a string but {type(text).__name__}"
-        elif not wrong and not text.strip():
-            wrong = "no text"
-        elif not wrong and any("\udc80" <= character <= "\udcff" for character in text):
-            wrong = "the text is not UTF-8"
-        checked.append((row, wrong))
+    checked = [(row, wrong or fault_of(row.get(column))) for row, wrong in rows]
     answers = iter(predictor([row[column] for row, wrong in checked if not wrong]))
     nothing = dict.fromkeys(ADDED)
     result = []

@@ -28,6 +28,15 @@ def kind_of(path: Path) -> str:
     return KINDS[path.suffix.lower()]
 
 
+def fault_of(text: object) -> str | None:
+    """Why a cell cannot be answered; None when it can."""
+    if not isinstance(text, str):
+        return "no text" if text is None else f"the text is not a string but {type(text).__name__}"
+    if not text.strip():
+        return "no text"
+    return "the text is not UTF-8" if any("\udc80" <= character <= "\udcff" for character in text) else None
+
+
 def parquet():
     """pyarrow and its Parquet module; BatchError when it is not installed."""
     try:

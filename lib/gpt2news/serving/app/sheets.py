@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gpt2news.serving.predictor import Answer
+from gpt2news.serving.tables import ADDED, fault_of
 
-ADDED = ("predicted", "probability", "answered", "truncated", "error")  # as `gpt2news classify` names them
 NOT_SURE, NOT_READ = "not sure", "not read"
 csv.field_size_limit(2**24)
 
@@ -52,7 +52,7 @@ class Sheet:
         self.answers, self.errors = [], []
         for start in range(0, len(self.rows), portion):
             texts = [row[column] for row in self.rows[start : start + portion]]
-            errors = [wrong or _unreadable(text) for wrong, text in zip(self.misread[start:], texts, strict=False)]
+            errors = [wrong or fault_of(text) for wrong, text in zip(self.misread[start:], texts, strict=False)]
             good = [text for text, error in zip(texts, errors, strict=True) if not error]
             given = iter(model(good) if good else [])
             self.answers += [None if error else next(given) for error in errors]
@@ -72,12 +72,6 @@ class Sheet:
             added = ["", "", "", "", error] if a is None else [a.topic, round(a.probability, 6), a.answered, a.truncated, ""]
             sheet.writerow([*row, *added])
         return out.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _unreadable(text: str) -> str | None:
-    if not text.strip():
-        return "no text"
-    return "the text is not UTF-8" if any("\udc80" <= character <= "\udcff" for character in text) else None
 
 
 def read(data: bytes) -> Sheet:
