@@ -22,3 +22,14 @@ def test_report_pages(browser, axe, quick, scheme, width):
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
     assert not errors
     context.close()
+
+
+def test_nothing_is_cut_on_paper(browser, quick):
+    page = browser.new_page(viewport={"width": 717, "height": 1000})  # A4 at 96 dots an inch, less the margins
+    page.emulate_media(media="print")
+    for file in sorted(quick.glob("*.html")):
+        page.goto(file.as_uri())
+        cut = "e => getComputedStyle(e).display !== 'none' && e.getBoundingClientRect().right > innerWidth + 1"
+        wide = page.evaluate(f"[...document.querySelectorAll('table, img, pre')].filter({cut}).map(e => e.outerHTML.slice(0, 200))")
+        assert wide == [], file.name
+    page.close()
