@@ -17,9 +17,9 @@ from gpt2news.corpus import ROOT
 from gpt2news.runs import atomic, reports_root
 
 PUBLISHED = ROOT / "reports" / "published"
-KEPT = ("dataset", "split", "model", "test", "baseline", "mcnemar_p", "verdict", "deploy", "seconds")
+KEPT = ("dataset", "split", "model", "test", "baseline", "mcnemar_p", "verdict", "deploy", "studies", "seconds")
 FACTS = ("command", "revision", "started", "machine")
-FIGURES = ("accuracy", "confusion")
+FIGURES = ("accuracy", "confusion", "folds", "ablation", "learning_curve")
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
 
 
@@ -99,7 +99,16 @@ def details(found: dict[str, dict], folder: Path = PUBLISHED) -> str:
 
 
 def _alt(figure: str, m: dict) -> str:
-    ours, rival = _interval(m["test"]["accuracy"]), _interval(m["baseline"]["accuracy"])
+    """What a figure shows, in numbers."""
+    ours, rival, studies = _interval(m["test"]["accuracy"]), _interval(m["baseline"]["accuracy"]), m.get("studies", {})
+    if figure == "folds":
+        f = studies["folds"]
+        return f"Accuracy, mean of {f['runs']} folds: model {f['accuracy']['mean']:.3f}, linear model {f['baseline']['mean']:.3f}."
+    if figure == "ablation":
+        return "Validation accuracy: " + "; ".join("{row} {accuracy:.3f}".format(**row) for row in studies["ablation"]) + "."
+    if figure == "learning_curve":
+        sizes = "; ".join("{texts} texts {model:.3f}, linear model {baseline:.3f}".format(**row) for row in studies["curve"])
+        return f"Accuracy by training texts: {sizes}."
     if figure == "accuracy":
         return f"Test accuracy with 95 % intervals: fine-tuned model {ours}, linear model {rival}."
     return f"Confusion matrix of {m['split']['test']} test texts; accuracy {ours}."
