@@ -87,7 +87,7 @@ HEADS = {
 def reading(row: str) -> str:
     """A row's name in words."""
     if row == "article":
-        return "what the article did: flattened, pairs of texts, rate 0.00001, one epoch"
+        return "what the article did: flattened, pairs of texts, one epoch, rate 0.00001 (chosen for 124 M parameters)"
     extra = {"scratch": ", from scratch", "frozen": ", backbone frozen"}.get(row.partition("+")[2], "")
     return HEADS[row.partition("@")[0]] + extra
 
