@@ -40,7 +40,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
 
 lab: $(STAMP)
-	$(BIN)/jupyter lab notebooks/01_explore.ipynb
+	$(BIN)/jupyter lab notebooks/01_explore.ipynb $(ARGS)
 
 app: $(STAMP)
 	$(BIN)/gpt2news app $(ARGS)
