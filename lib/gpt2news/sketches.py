@@ -149,7 +149,7 @@ def temperature(logits: np.ndarray, topics: list[str], value: float) -> plt.Figu
     for shift, t, colour in ((-0.2, 1.0, QUIET), (0.2, value, MODEL)):
         scaled = np.exp((logits - logits.max()) / t)
         bars = axis.barh(
-            np.arange(len(topics)) + shift, (scaled / scaled.sum())[order], height=0.38, color=colour, label=f"temperature {t:g}"
+            np.arange(len(order)) + shift, (scaled / scaled.sum())[order], height=0.38, color=colour, label=f"temperature {t:g}"
         )
         axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
     axis.set(yticks=range(len(order)), yticklabels=[topics[i] for i in order], xlim=(0, 1.12), xlabel="probability")

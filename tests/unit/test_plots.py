@@ -112,3 +112,13 @@ def test_fifty_topics_fit_a_page():
     assert figure.get_size_inches()[0] < 10
     assert len(figure.axes[0].get_yticklabels()) == 50
     plt.close(figure)
+
+
+def test_the_temperature_sketch_draws_ten_of_twenty_topics():
+    import numpy as np
+
+    from gpt2news import sketches
+
+    figure = sketches.temperature(np.linspace(0, 3, 20), [f"topic {i:02}" for i in range(20)], 2.0)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [f"topic {i:02}" for i in range(19, 9, -1)]
+    assert len(figure.axes[0].patches) == 20
