@@ -94,7 +94,8 @@ def details(found: dict[str, dict], folder: Path = PUBLISHED) -> str:
         ]
         revision = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", run["revision"])
         again = f"`{run['command']}`, revision {revision}, {run['started'][:10]}, {minutes:.0f} minutes on {run['machine']}."
-        parts.append("\n\n".join([f"### {name}", m["verdict"], *pictures, again]))
+        folds = (m.get("studies", {}).get("folds") or {}).get("verdict", "")
+        parts.append("\n\n".join([f"### {name}", f"{m['verdict']} {folds}".rstrip(), *pictures, again]))
     return "\n\n".join(parts)
 
 

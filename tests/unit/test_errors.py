@@ -177,6 +177,14 @@ def test_tables_of_the_studies():
     assert (summary["runs"], summary["wanted"], summary["seeds"]) == (2, 3, 1)
     assert summary["accuracy"]["mean"] == pytest.approx(0.85)
     assert summary["difference"]["value"] == pytest.approx(-0.1)
+    assert (
+        "Over 2 folds (128 tokens, epochs 2), fine-tuned model against rival: no difference that they can prove, -10.0 points"
+        in summary["verdict"]
+    )
+    clear = {**study, "units": {name: {**fold, "accuracy": 0.99 - 0.001 * i} for i, name in enumerate("abc")}}
+    assert ": ahead, +3.9 points (" in tables.folds_summary(clear)["verdict"]
+    clear["units"] = {name: {**fold, "accuracy": 0.90 - 0.001 * i} for i, name in enumerate("abc")}
+    assert ": behind, -5.1 points (" in tables.folds_summary(clear)["verdict"]
     one = {**study, "units": {"a": fold}}
     assert "difference" not in tables.folds_summary(one)
     assert tables.folds_summary(one)["accuracy"]["sd"] is None

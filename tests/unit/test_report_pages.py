@@ -72,6 +72,7 @@ METRICS = {
             "macro_f1": SPREAD,
             "ece_before": SPREAD,
             "difference": {"value": -0.05, "low": -0.06, "high": -0.04, "p": 0.001},
+            "verdict": "Over 14 folds: behind, -5.0 points.",
         },
         "ablation": [
             {
@@ -159,6 +160,7 @@ NUMBERS = [
     ("slices.0.value", 0.43, "0.43 (0.82 to 0.93), n = 105"),
     ("studies.folds.accuracy.mean", 0.4321, "0.432 ± 0.013"),
     ("studies.folds.runs", 3, "3 of 15 trainings"),
+    ("studies.folds.verdict", "Over 14 folds: ahead.", "Over 14 folds: ahead."),
     ("errors.label_candidates.n", 59, "59, first a17, b4"),
     ("behaviour.invariance.all.value", 0.13, "invariance 13 % of 226"),
     ("attribution.random.value", 0.67, "random ones by 0.67"),

@@ -80,7 +80,7 @@ def test_figures_of_the_studies_are_told_in_their_numbers(root):
     run = root / "reports" / "tiny"
     metrics = json.loads((run / "metrics.json").read_text())
     metrics["studies"] = {
-        "folds": {"runs": 15, "accuracy": {"mean": 0.95}, "baseline": {"mean": 0.98}},
+        "folds": {"runs": 15, "accuracy": {"mean": 0.95}, "baseline": {"mean": 0.98}, "verdict": "Over 15 folds: behind."},
         "ablation": [{"row": "mean@128", "accuracy": 0.94}, {"row": "article", "accuracy": 0.5}],
         "curve": [{"texts": 50, "model": 0.7, "baseline": 0.8}],
     }
@@ -89,6 +89,7 @@ def test_figures_of_the_studies_are_told_in_their_numbers(root):
         (run / "figures" / f"{name}.png").write_bytes(b"png")
     results.publish("tiny", folder)
     page = results.pages(results.published(folder), root)[root / "reports" / "README.md"]
+    assert "They are equal. Over 15 folds: behind.\n" in page
     assert "![Accuracy, mean of 15 folds: model 0.950, linear model 0.980.](published/tiny-folds.png)" in page
     assert "![Validation accuracy: mean@128 0.940; article 0.500.](published/tiny-ablation.png)" in page
     assert "![Accuracy by training texts: 50 texts 0.700, linear model 0.800.](published/tiny-learning_curve.png)" in page

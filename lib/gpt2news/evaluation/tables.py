@@ -39,13 +39,18 @@ def _head(study: dict) -> dict:
 
 
 def folds_summary(study: dict) -> dict:
-    """The `folds` study in numbers: `accuracy`, `baseline` (see `spread`), their `difference`, `ece` before and after temperature."""
+    """The `folds` study: `accuracy`, `baseline` (see `spread`), their `difference` and `verdict`, `ece` before and after temperature."""
     runs = pd.DataFrame([{k: v for k, v in unit.items() if k != "answers"} for unit in study["units"].values()])
     summary = {**_head(study), "folds": study["settings"]["folds"], "seeds": int(runs["seed"].nunique())}
     summary |= {key: spread(runs[key]) for key in ("accuracy", "baseline", "macro_f1", "ece_before", "ece")}
     if len(runs) > 1:
         differences = (runs["accuracy"] - runs["baseline"]).to_numpy()
-        summary["difference"] = corrected_difference(differences, runs["train"].mean(), runs["n"].mean())
+        d = summary["difference"] = corrected_difference(differences, runs["train"].mean(), runs["n"].mean())
+        side = "no difference that they can prove" if d["low"] <= 0 <= d["high"] else "ahead" if d["value"] > 0 else "behind"
+        summary["verdict"] = (
+            f"Over {len(runs)} folds ({summary['max_length']} tokens, epochs {summary['epochs']}), fine-tuned model against rival: "
+            f"{side}, {100 * d['value']:+.1f} points ({100 * d['low']:+.1f} to {100 * d['high']:+.1f})."
+        )
     return summary
 
 
