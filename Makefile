@@ -46,7 +46,7 @@ app: $(STAMP)
 	$(BIN)/gpt2news app $(ARGS)
 
 ship: $(STAMP)
-	$(BIN)/python models/ship.py
+	$(BIN)/python tools/ship.py
 
 serve: $(STAMP)
 	$(BIN)/gpt2news serve $(ARGS)
@@ -68,7 +68,7 @@ bench: $(STAMP)
 
 # make results RUNS="quick bbc" publishes these runs; without RUNS the tables are written again from what is published.
 results: $(STAMP)
-	$(BIN)/python -m gpt2news.results $(RUNS)
+	$(BIN)/python tools/publish.py $(RUNS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -26,9 +26,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2Model, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    GPT2Model,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
-from gpt2news import corpus, evaluation, finetune, plots, reports, runs, splits
+from gpt2news import evaluate, explore, finetune, run, show, split
+import newsreport as reports
 from gpt2news.finetune import data, device, training
 from gpt2news.finetune.trainer import Rhythm
 
@@ -41,7 +49,15 @@ ROWS = {
     "ours-frozen": "ours, 9 of 12 blocks frozen",
     "ours-kept": "ours, 9 frozen, outputs kept: from the second pass on",
 }
-PLAN = [("article", 128), ("trainer", 128), ("ours", 128), ("ours-frozen", 128), ("ours-kept", 128), ("trainer", 512), ("ours", 512)]
+PLAN = [
+    ("article", 128),
+    ("trainer", 128),
+    ("ours", 128),
+    ("ours-frozen", 128),
+    ("ours-kept", 128),
+    ("trainer", 512),
+    ("ours", 512),
+]
 
 
 def matmul_rate(dtype: torch.dtype, seconds: float = 1.5) -> float:
@@ -82,7 +98,9 @@ def article(ids: list[list[int]], steps: int) -> dict:
     where = "cuda" if torch.cuda.is_available() else "cpu"
     body = GPT2Model(GPT2Config(attn_implementation="eager")).to(where).train()
     head = torch.nn.Linear(WIDTH * 128, TOPICS).to(where)
-    optimiser = torch.optim.Adam([*body.parameters(), *head.parameters()], lr=1e-5, foreach=False, fused=False)
+    optimiser = torch.optim.Adam(
+        [*body.parameters(), *head.parameters()], lr=1e-5, foreach=False, fused=False
+    )
     stopwatch, right = Stopwatch(), 0
     for step in range(steps + 1):
         pair = ids[2 * step : 2 * step + 2]
@@ -105,17 +123,36 @@ def trainer(ids: list[list[int]], steps: int, max_length: int) -> dict:
     rows = []
     for row in ids[: 8 * (steps + 1)]:
         left = max_length - len(row)
-        rows.append({"input_ids": row + [50256] * left, "attention_mask": [1] * len(row) + [0] * left, "labels": 0})
+        rows.append(
+            {
+                "input_ids": row + [50256] * left,
+                "attention_mask": [1] * len(row) + [0] * left,
+                "labels": 0,
+            }
+        )
     stopwatch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(output_dir=folder, max_steps=steps + 1, save_strategy="no", report_to="none", disable_tqdm=True)
+        arguments = TrainingArguments(
+            output_dir=folder,
+            max_steps=steps + 1,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
         model = GPT2ForSequenceClassification(GPT2Config(num_labels=TOPICS, pad_token_id=50256))
         Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[stopwatch]).train()
     real = sum(len(row) for row in ids[: 8 * steps])
-    return {"ends": stopwatch.ends, "docs": 8 * steps, "real": real, "tokens": 8 * max_length * steps}
+    return {
+        "ends": stopwatch.ends,
+        "docs": 8 * steps,
+        "real": real,
+        "tokens": 8 * max_length * steps,
+    }
 
 
-def ours(texts: list[str], steps: int, max_length: int, freeze: int, kept: bool, batch: int) -> dict:
+def ours(
+    texts: list[str], steps: int, max_length: int, freeze: int, kept: bool, batch: int
+) -> dict:
     """`gpt2news.finetune.finetune` as a user calls it. Where texts differ in length, batches from short to long stand for the epoch."""
     stopwatch, order, seen = Stopwatch(), training.Order, []
     collate = data.Texts.collate
@@ -145,16 +182,22 @@ def ours(texts: list[str], steps: int, max_length: int, freeze: int, kept: bool,
 
     def counted(self, items):
         made = collate(self, items)
-        seen.append((sum(len(item["input_ids"]) for item in items), made["input_ids"].numel(), len(items)))
+        seen.append(
+            (sum(len(item["input_ids"]) for item in items), made["input_ids"].numel(), len(items))
+        )
         return made
 
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         tokenizer = finetune.load_tokenizer("models/gpt2-mini", max_length)
-        GPT2ForSequenceClassification(GPT2Config(num_labels=TOPICS)).base_model.save_pretrained(folder / "backbone")
+        GPT2ForSequenceClassification(GPT2Config(num_labels=TOPICS)).base_model.save_pretrained(
+            folder / "backbone"
+        )
         tokenizer.save_pretrained(folder / "backbone")
         count = len(texts) if max_length > 128 else batch * (steps + 1)
-        rows = pd.DataFrame({"text": texts[:count], "topic": [f"topic {i % TOPICS}" for i in range(count)]})
+        rows = pd.DataFrame(
+            {"text": texts[:count], "topic": [f"topic {i % TOPICS}" for i in range(count)]}
+        )
         for part, some in (("train", rows), ("val", rows[:TOPICS])):
             some.to_csv(folder / f"{part}.csv", index=False)
         training.Rhythm, data.Texts.collate = Timed, counted
@@ -173,19 +216,25 @@ def one(kind: str, max_length: int, steps: int, batch: int) -> dict:
     """Measure one way of training in this process."""
     device.use_all_cores()
     torch.manual_seed(0)
-    texts = corpus.load_corpus("bbc-csv")["text"].sample(1780, random_state=0).tolist()
+    texts = explore.load_corpus("bbc-csv")["text"].sample(1780, random_state=0).tolist()
     dtype = device.choose_dtype() if kind.startswith("ours") else "fp32"
     if kind == "article":
         found = article(ids_of(texts, 128), 6 * steps)
     elif kind == "trainer":
         found = trainer(ids_of(texts, max_length), steps, max_length)
     else:
-        found = ours(texts, steps, max_length, 9 if kind != "ours" else 0, kind == "ours-kept", batch)
+        found = ours(
+            texts, steps, max_length, 9 if kind != "ours" else 0, kind == "ours-kept", batch
+        )
     seconds, busy = np.subtract(found["ends"][-1], found["ends"][0]).tolist()
     # a forward and two backward products a weight; a frozen block has the forward one, a kept one none
     products = {"ours-frozen": 12 + 2 * 3, "ours-kept": 3 * 3}.get(kind, 3 * LAYERS)
     gpu = torch.cuda.is_available()
-    memory = torch.cuda.max_memory_allocated() if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory = (
+        torch.cuda.max_memory_allocated()
+        if gpu
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    )
     return {"kind": kind, "max_length": max_length, "dtype": dtype, "docs_per_s": found["docs"] / seconds,
             "tokens_per_s": found["tokens"] / seconds, "real_tokens_per_s": found["real"] / seconds, "peak_memory_gib": memory / 2**30,
             "flop_per_s": 2 * products * BLOCK * found["tokens"] / seconds, "steps": len(found["ends"]) - 1,
@@ -197,7 +246,15 @@ def machine() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    names = (
+        [
+            line.split(":")[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        if info.exists()
+        else []
+    )
     return f"{names[0] if names else platform.machine()}, {device.use_all_cores()} cores"
 
 
@@ -209,7 +266,11 @@ def table(found: list[dict], peak: float) -> str:
     ]
     for row in found:
         first = next(r for r in found if r["max_length"] == row["max_length"])
-        against = "1" if row is first else f"{row['docs_per_s'] / first['docs_per_s']:.2f} x {ROWS[first['kind']][:3]}"
+        against = (
+            "1"
+            if row is first
+            else f"{row['docs_per_s'] / first['docs_per_s']:.2f} x {ROWS[first['kind']][:3]}"
+        )
         lines.append(
             f"| {row['max_length']} | {ROWS[row['kind']]} | {row['docs_per_s']:.2f} | {against} | {row['tokens_per_s']:.0f} | "
             f"{row['real_tokens_per_s']:.0f} | {row['peak_memory_gib']:.1f} GiB | {row['flop_per_s'] / peak:.0%} |"
@@ -219,16 +280,24 @@ def table(found: list[dict], peak: float) -> str:
 
 def figure(found: list[dict]) -> plt.Figure:
     """Docs a second, a bar a way of training, a panel a length."""
-    plots.style()
+    show.style()
     lengths = sorted({row["max_length"] for row in found})
     sizes = [sum(row["max_length"] == n for row in found) for n in lengths]
-    drawn, axes = plt.subplots(len(lengths), 1, figsize=(8, 0.9 + 0.5 * len(found)), height_ratios=sizes, squeeze=False)
+    drawn, axes = plt.subplots(
+        len(lengths), 1, figsize=(8, 0.9 + 0.5 * len(found)), height_ratios=sizes, squeeze=False
+    )
     for axis, length in zip(axes.flat, lengths, strict=True):
         rows = [row for row in found if row["max_length"] == length]
-        colours = [plots.MODEL if row["kind"].startswith("ours") else plots.QUIET for row in rows]
-        bars = axis.barh([ROWS[row["kind"]] for row in rows], [row["docs_per_s"] for row in rows], color=colours)
+        colours = [show.MODEL if row["kind"].startswith("ours") else show.QUIET for row in rows]
+        bars = axis.barh(
+            [ROWS[row["kind"]] for row in rows], [row["docs_per_s"] for row in rows], color=colours
+        )
         axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
-        axis.set(title=f"{length} tokens", xlabel="texts a second", xlim=(0, 1.15 * max(row["docs_per_s"] for row in rows)))
+        axis.set(
+            title=f"{length} tokens",
+            xlabel="texts a second",
+            xlim=(0, 1.15 * max(row["docs_per_s"] for row in rows)),
+        )
         axis.invert_yaxis()
         axis.grid(visible=False)
     return drawn
@@ -236,19 +305,36 @@ def figure(found: list[dict]) -> plt.Figure:
 
 def time_to_accuracy(target: float, max_length: int) -> None:
     """Whole runs of 1, 2, 3, … epochs with the shipped backbone on bbc-csv, until one reaches `target` on test; each starts anew."""
-    values = {**reports.parameters_of(reports.NOTEBOOKS / "03_finetune.ipynb"), **reports.load_profile("bbc")["03_finetune"]}
+    values = {
+        **reports.parameters_of(reports.NOTEBOOKS / "03_finetune.ipynb"),
+        **reports.load_profile("bbc")["03_finetune"],
+    }
     settings = {key: values[key] for key in ("backbone", "batch_size", "learning_rate", "pooling")}
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        splits.write_split(splits.split_corpus(corpus.load_corpus("bbc-csv"), 0), folder / "splits", {})
-        test = splits.read_split(folder / "splits")["test"]
+        split.write_split(
+            split.split_corpus(explore.load_corpus("bbc-csv"), 0), folder / "splits", {}
+        )
+        test = split.read_split(folder / "splits")["test"]
         for epochs in range(1, 7):
             began = time.monotonic()
-            finetune.finetune(folder / "splits", folder / "model", normalise=True, epochs=epochs, max_length=max_length, **settings)
+            finetune.finetune(
+                folder / "splits",
+                folder / "model",
+                normalise=True,
+                epochs=epochs,
+                max_length=max_length,
+                **settings,
+            )
             seconds = time.monotonic() - began
             model = finetune.Classifier(folder / "model")
-            right = int((np.array(model.topics)[model.logits(test["text"].tolist()).argmax(axis=1)] == test["topic"].to_numpy()).sum())
-            score = evaluation.wilson(right, len(test))
+            right = int(
+                (
+                    np.array(model.topics)[model.logits(test["text"].tolist()).argmax(axis=1)]
+                    == test["topic"].to_numpy()
+                ).sum()
+            )
+            score = evaluate.wilson(right, len(test))
             print(f"{machine()}: {epochs} epochs at {max_length} tokens, {seconds:.0f} s: test accuracy {right / len(test):.3f} "
                   f"({score['low']:.3f} to {score['high']:.3f}), {right} of {len(test)}", flush=True)  # fmt: skip
             if right / len(test) >= target:
@@ -256,11 +342,27 @@ def time_to_accuracy(target: float, max_length: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=3, help="measured steps a way of training (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=16, help="our texts a step (default: %(default)s)")
-    parser.add_argument("--time-to-accuracy", type=float, metavar="ACCURACY", help="measure that instead")
-    parser.add_argument("--max-length", type=int, default=128, help="tokens, for --time-to-accuracy (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=3,
+        help="measured steps a way of training (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--batch", type=int, default=16, help="our texts a step (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--time-to-accuracy", type=float, metavar="ACCURACY", help="measure that instead"
+    )
+    parser.add_argument(
+        "--max-length",
+        type=int,
+        default=128,
+        help="tokens, for --time-to-accuracy (default: %(default)s)",
+    )
     parser.add_argument("--one", nargs=2, metavar=("KIND", "LENGTH"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.time_to_accuracy:
@@ -272,20 +374,34 @@ def main() -> None:
     dtype, found, peaks = device.choose_dtype(), [], []
     for kind, length in PLAN:
         peaks.append(matmul_rate(device.TORCH_DTYPE[dtype]))
-        command = [sys.executable, __file__, "--one", kind, str(length), "--steps", str(args.steps), "--batch", str(args.batch)]
+        command = [
+            sys.executable,
+            __file__,
+            "--one",
+            kind,
+            str(length),
+            "--steps",
+            str(args.steps),
+            "--batch",
+            str(args.batch),
+        ]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found.append(json.loads(done.stdout.splitlines()[-1]))
         had = found[-1]["cores_had"]
-        disturbed = f"  DISTURBED: it had {had:.0%} of the cores" if had < 0.9 and not torch.cuda.is_available() else ""
+        disturbed = (
+            f"  DISTURBED: it had {had:.0%} of the cores"
+            if had < 0.9 and not torch.cuda.is_available()
+            else ""
+        )
         print(f"{length:>4} tokens  {ROWS[kind]:<58} {found[-1]['docs_per_s']:.2f} docs/s, "
               f"{found[-1]['docs_per_core_s']:.2f} a core's second{disturbed}", flush=True)  # fmt: skip
-    peak, run = max(peaks), runs.Run("bench-finetune")
-    said = (
-        f"{machine()}, torch {torch.__version__.split('+')[0]}; {dtype} matrix product {peak / 1e9:.0f} GFLOP/s\n\n{table(found, peak)}\n"
+    peak, run = max(peaks), run.Run("bench-finetune")
+    said = f"{machine()}, torch {torch.__version__.split('+')[0]}; {dtype} matrix product {peak / 1e9:.0f} GFLOP/s\n\n{table(found, peak)}\n"
+    run.write_json(
+        "finetune.json", {"machine": machine(), "peak": peak, "peaks": peaks, "rows": found}
     )
-    run.write_json("finetune.json", {"machine": machine(), "peak": peak, "peaks": peaks, "rows": found})
     run.path("finetune.md").write_text(said, encoding="utf-8")
-    figure(found).savefig(run.path("finetune.png"), dpi=plots.DPI)
+    figure(found).savefig(run.path("finetune.png"), dpi=show.DPI)
     print(f"\n{said}")
     return None
 

@@ -23,19 +23,23 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from gpt2news.cli import SHIPPED
+from newsreport.__main__ import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def client(address: str, texts: list[str], first: int, until: float, spent: list, statuses: Counter) -> None:
+def client(
+    address: str, texts: list[str], first: int, until: float, spent: list, statuses: Counter
+) -> None:
     """Ask one text after the other until the time is over; note seconds and statuses."""
     with httpx.Client(timeout=60) as session:
         number = first
         while time.monotonic() < until:
             began = time.perf_counter()
             try:
-                status = session.post(f"{address}/invocations", json={"text": texts[number % len(texts)]}).status_code
+                status = session.post(
+                    f"{address}/invocations", json={"text": texts[number % len(texts)]}
+                ).status_code
             except httpx.TransportError as error:
                 statuses[type(error).__name__] += 1
                 return
@@ -46,11 +50,18 @@ def client(address: str, texts: list[str], first: int, until: float, spent: list
             number += 37
 
 
-def together(address: str, texts: list[str], clients: int, seconds: float, stop=None) -> tuple[Counter, list[float], float]:
+def together(
+    address: str, texts: list[str], clients: int, seconds: float, stop=None
+) -> tuple[Counter, list[float], float]:
     """(statuses, seconds of each answer, answers a second) of so many clients at once; `stop` is called in the middle."""
     spent, statuses, began = [], Counter(), time.monotonic()
     threads = [
-        threading.Thread(target=client, args=(address, texts, i * 7, began + seconds, spent, statuses), daemon=True) for i in range(clients)
+        threading.Thread(
+            target=client,
+            args=(address, texts, i * 7, began + seconds, spent, statuses),
+            daemon=True,
+        )
+        for i in range(clients)
     ]
     for thread in threads:
         thread.start()
@@ -68,7 +79,9 @@ def line(name: str, statuses: Counter, spent: list[float], rate: float) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--model", type=Path, default=SHIPPED)
@@ -82,7 +95,16 @@ def main() -> int:
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile("w+") as log:
-        command = [sys.executable, "-m", "gpt2news.cli", "serve", "--model", str(args.model), "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "newsreport",
+            "serve",
+            "--model",
+            str(args.model),
+            "--port",
+            str(port),
+        ]
         server = subprocess.Popen(command, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"})
         try:
             for _ in range(300):
@@ -94,8 +116,14 @@ def main() -> int:
             one = together(address, texts, 1, max(5, args.seconds / 6))
             print(line("1 client", *one), flush=True)
             many = together(address, texts, args.clients, args.seconds)
-            print(line(f"{args.clients} clients", *many), f"({many[2] / one[2]:.1f} times one client)", flush=True)
-            last = together(address, texts, args.clients, 6, stop=lambda: server.send_signal(signal.SIGTERM))
+            print(
+                line(f"{args.clients} clients", *many),
+                f"({many[2] / one[2]:.1f} times one client)",
+                flush=True,
+            )
+            last = together(
+                address, texts, args.clients, 6, stop=lambda: server.send_signal(signal.SIGTERM)
+            )
             code = server.wait(60)
         finally:
             server.kill()
@@ -106,7 +134,9 @@ def main() -> int:
     print(
         f"SIGTERM in the middle: exit code {code}, clients saw {dict(last[0])}; the server answered {answered[200]}, {lost} did not arrive"
     )
-    errors = [status for counts in (one[0], many[0]) for status in counts if status not in (200, 429)]
+    errors = [
+        status for counts in (one[0], many[0]) for status in counts if status not in (200, 429)
+    ]
     return 1 if errors or lost or answered[500] else 0
 
 

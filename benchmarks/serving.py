@@ -35,24 +35,30 @@ def make(name: str, folder: Path) -> None:
     import torch
     from transformers import GPT2Config, GPT2ForSequenceClassification
 
-    from gpt2news import deployment, finetune
+    from gpt2news import deploy, finetune
 
     tokenizer = finetune.load_tokenizer("models/gpt2-mini", 512)
     torch.manual_seed(0)
     topics = ["business", "entertainment", "politics", "sport", "tech"]
     if name == "gpt2-12":
-        config = GPT2Config(num_labels=5, id2label=dict(enumerate(topics)), pad_token_id=tokenizer.pad_token_id)
+        config = GPT2Config(
+            num_labels=5, id2label=dict(enumerate(topics)), pad_token_id=tokenizer.pad_token_id
+        )
         model = GPT2ForSequenceClassification(config)
     else:
         model = finetune.load_model("models/gpt2-mini", topics, tokenizer.pad_token_id, 512)
     model.save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
-    deployment.export(folder / "model", folder / "onnx")
+    deploy.export(folder / "model", folder / "onnx")
 
 
 def resident() -> float:
     """Megabytes that this process holds in memory."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    line = next(
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    )
     return int(line.split()[1]) / 1024
 
 
@@ -72,9 +78,11 @@ def load(variant: str, folder: Path, threads: int):
                     model(input_ids=torch.tensor([padded]))
 
         return score
-    from gpt2news.serving.predictor import Predictor
+    from newsserve.predictor import Predictor
 
-    return Predictor(folder / "onnx", f"model{'.int8' if variant == 'int8' else ''}.onnx", threads=threads)._score
+    return Predictor(
+        folder / "onnx", f"model{'.int8' if variant == 'int8' else ''}.onnx", threads=threads
+    )._score
 
 
 def measure(variant: str, folder: Path, texts: int, repeats: int, threads: int) -> dict:
@@ -91,12 +99,17 @@ def measure(variant: str, folder: Path, texts: int, repeats: int, threads: int) 
             began = now()
             score([row])
             spent.append((now() - began) * 1000)
-        figures[f"{length}_p50_ms"], figures[f"{length}_p95_ms"] = np.percentile(spent[2:], [50, 95]).tolist()
+        figures[f"{length}_p50_ms"], figures[f"{length}_p95_ms"] = np.percentile(
+            spent[2:], [50, 95]
+        ).tolist()
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "onnx" / "tokenizer.json"))
     with open(ROOT / "data" / "sample" / "articles.csv", encoding="utf-8", newline="") as file:
-        real = [encoding.ids[:READ] for encoding in tokenizer.encode_batch([row["text"] for row in csv.DictReader(file)])]
+        real = [
+            encoding.ids[:READ]
+            for encoding in tokenizer.encode_batch([row["text"] for row in csv.DictReader(file)])
+        ]
     rows = [real[i % len(real)] for i in range(texts)]
     score(rows[:4])
     began = now()
@@ -124,17 +137,33 @@ def table(name: str, results: dict[str, dict], texts: int) -> str:
                 f"{cell} ({base[f'{n}_p50_ms'] / r[f'{n}_p50_ms']:.1f} x)" if n <= READ else cell
                 for n, cell in zip(LENGTHS, cells, strict=True)
             ]
-        docs = f"{r['docs_s']:.1f}" + ("" if variant == "article" else f" ({r['docs_s'] / base['docs_s']:.1f} x)")
-        lines.append(f"| {variant} | " + " | ".join(cells) + f" | {docs} | {r['load_s']:.1f} | {r['rss_mb']:.0f} | {r['file_mb']:.0f} |")
-    return "\n".join(lines) + "\n\nThe article's path reads 128 tokens of a text of 512; no ratio there.\n"
+        docs = f"{r['docs_s']:.1f}" + (
+            "" if variant == "article" else f" ({r['docs_s'] / base['docs_s']:.1f} x)"
+        )
+        lines.append(
+            f"| {variant} | "
+            + " | ".join(cells)
+            + f" | {docs} | {r['load_s']:.1f} | {r['rss_mb']:.0f} | {r['file_mb']:.0f} |"
+        )
+    return (
+        "\n".join(lines)
+        + "\n\nThe article's path reads 128 tokens of a text of 512; no ratio there.\n"
+    )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder", type=Path, default=ROOT / "reports" / "bench-serving")
     parser.add_argument("--texts", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2, help="1: CPU seconds are measured, for a machine that others use")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=2,
+        help="1: CPU seconds are measured, for a machine that others use",
+    )
     parser.add_argument("--only", choices=["gpt2-12", "gpt2-mini"])
     parser.add_argument("--make", action="store_true", help="make the models and stop")
     parser.add_argument("--one", choices=VARIANTS, help=argparse.SUPPRESS)
@@ -151,9 +180,21 @@ def main() -> int:
             continue
         found[name] = {}
         for variant in VARIANTS:
-            command = [sys.executable, __file__, "--one", variant, "--folder", str(folder), "--texts", str(args.texts)]
+            command = [
+                sys.executable,
+                __file__,
+                "--one",
+                variant,
+                "--folder",
+                str(folder),
+                "--texts",
+                str(args.texts),
+            ]
             done = subprocess.run(
-                [*command, "--repeats", str(args.repeats), "--threads", str(args.threads)], capture_output=True, text=True, check=True
+                [*command, "--repeats", str(args.repeats), "--threads", str(args.threads)],
+                capture_output=True,
+                text=True,
+                check=True,
             )
             found[name][variant] = json.loads(done.stdout.splitlines()[-1])
         print(table(name, found[name], args.texts), flush=True)

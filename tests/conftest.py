@@ -10,7 +10,9 @@ def bbc_data() -> Path:
     """The folder of the real BBC files; skips where it is not there."""
     folder = Path(os.environ.get("GPT2NEWS_DATA") or "nowhere")
     if not (folder / "bbc-fulltext.zip").exists():
-        pytest.skip("GPT2NEWS_DATA does not name a folder with bbc-fulltext.zip, bbc-text.csv and article_split.csv")
+        pytest.skip(
+            "GPT2NEWS_DATA does not name a folder with bbc-fulltext.zip, bbc-text.csv and article_split.csv"
+        )
     return folder
 
 

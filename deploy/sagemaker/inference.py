@@ -3,8 +3,8 @@
 `context` is what newer containers hand over as well; nothing here needs it.
 """
 
-from gpt2news.serving import formats
-from gpt2news.serving.predictor import Answer, Predictor
+from newsserve import messages as formats
+from newsserve.predictor import Answer, Predictor
 
 
 def model_fn(model_dir: str, context=None) -> Predictor:
@@ -26,7 +26,9 @@ def input_fn(body: bytes | str, content_type: str, context=None) -> tuple[list[s
     return texts, single, content_type
 
 
-def predict_fn(asked: tuple[list[str], bool, str], model: Predictor, context=None) -> tuple[list[Answer], bool, str]:
+def predict_fn(
+    asked: tuple[list[str], bool, str], model: Predictor, context=None
+) -> tuple[list[Answer], bool, str]:
     """One answer a text: topic, probability, and `{topic: probability}` sorted, likeliest first."""
     texts, *rest = asked
     return model(texts), *rest

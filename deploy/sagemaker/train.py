@@ -32,5 +32,7 @@ if __name__ == "__main__":
     except SystemExit as end:  # an option that does not exist
         code = end.code
     if code and heard.last:
-        raise ValueError(heard.last)  # the toolkit takes a job's failure reason from a line with the name of a Python error
+        raise ValueError(
+            heard.last
+        )  # the toolkit takes a job's failure reason from a line with the name of a Python error
     sys.exit(code)

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (path := shutil.which(name))
+    ),
+    None,
+)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 AXE = "axe-core@4.14.1"
@@ -38,7 +45,17 @@ def axe(request):
     if not file.exists():
         if npm is None:
             pytest.skip("no npm on PATH, which fetches axe-core")
-        command = [npm, "install", "--prefix", str(folder), "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", AXE]
+        command = [
+            npm,
+            "install",
+            "--prefix",
+            str(folder),
+            "--no-save",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            AXE,
+        ]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         except subprocess.TimeoutExpired:
@@ -51,7 +68,11 @@ def axe(request):
         page.evaluate(source)
         found = page.evaluate("axe.run()")
         assert found["passes"], "axe-core looked at nothing"
-        return [f"{each['id']} ({each['impact']}): {node['html'][:200]}" for each in found["violations"] for node in each["nodes"]]
+        return [
+            f"{each['id']} ({each['impact']}): {node['html'][:200]}"
+            for each in found["violations"]
+            for node in each["nodes"]
+        ]
 
     return findings
 
@@ -62,7 +83,7 @@ def _serving(*arguments: str, **environment: str):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "gpt2news.cli", *arguments, "--port", str(port)],
+        [sys.executable, "-m", "newsreport", *arguments, "--port", str(port)],
         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, env={**os.environ, **environment},
     )  # fmt: skip
     try:
@@ -72,8 +93,12 @@ def _serving(*arguments: str, **environment: str):
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 break
             except OSError:
-                assert process.poll() is None, f"gpt2news {arguments[0]} ended with {process.returncode}"
-                assert time.monotonic() < deadline, f"gpt2news {arguments[0]} did not start in a minute"
+                assert process.poll() is None, (
+                    f"gpt2news {arguments[0]} ended with {process.returncode}"
+                )
+                assert time.monotonic() < deadline, (
+                    f"gpt2news {arguments[0]} did not start in a minute"
+                )
                 time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:

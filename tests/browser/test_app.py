@@ -8,11 +8,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from gpt2news.cli import SHIPPED
-from gpt2news.serving.app.examples import EXAMPLES
-from gpt2news.serving.predictor import Predictor
+from newsreport.__main__ import SHIPPED
+from newsserve.app.examples import EXAMPLES
+from newsserve.predictor import Predictor
 
-pytestmark = pytest.mark.skipif(not (SHIPPED / "serving.json").exists(), reason="no shipped model in models/gpt2-mini-bbc")
+pytestmark = pytest.mark.skipif(
+    not (SHIPPED / "serving.json").exists(), reason="no shipped model in models/gpt2-mini-bbc"
+)
 NEWS = list(EXAMPLES)[:5]
 SLOW = 30_000  # ms, for a machine that is busy
 
@@ -34,7 +36,10 @@ def visit(browser):
         asked, errors = [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type == "error" else None,
+        )
         page.goto(url)
         page.get_by_role("tab", name="Classify").wait_for()
         opened.append((page, url, asked, errors))
@@ -44,7 +49,11 @@ def visit(browser):
     for page, url, asked, errors in opened:
         page.close()
         assert [each for each in asked if each.startswith("ws")], "no websocket was seen"
-        assert not [each for each in asked if not each.startswith((url, url.replace("http", "ws"), "data:", "blob:"))]
+        assert not [
+            each
+            for each in asked
+            if not each.startswith((url, url.replace("http", "ws"), "data:", "blob:"))
+        ]
         assert not errors
 
 
@@ -54,7 +63,9 @@ def fifty() -> bytes:
     file = io.StringIO(newline="")
     sheet = csv.writer(file, delimiter=";")
     sheet.writerow(["number", "text"])
-    sheet.writerows([i, EXAMPLES[NEWS[i % 5]] if i < 40 else EXAMPLES["nonsense"]] for i in range(48))
+    sheet.writerows(
+        [i, EXAMPLES[NEWS[i % 5]] if i < 40 else EXAMPLES["nonsense"]] for i in range(48)
+    )
     sheet.writerows([[48, " "], [49, "one", "<b>two</b>"]])
     return file.getvalue().encode()
 
@@ -77,7 +88,9 @@ def test_an_example_is_classified(app, visit):
     assert page.locator(".g-value").first.inner_text() == f"{answer.probability:.1%}"
     assert page.locator(".g-words .much").count() > 0
     assert page.locator(".g-words").inner_text() == " ".join(EXAMPLES["a cup tie"].split())
-    assert page.get_by_text(f"{answer.tokens} tokens (words and pieces of words) read in ").is_visible()
+    assert page.get_by_text(
+        f"{answer.tokens} tokens (words and pieces of words) read in "
+    ).is_visible()
     choose(page, "nonsense")
     page.get_by_text("Not sure", exact=True).wait_for()
     assert "this model answers from 87%" in page.locator(".g-card").inner_text()
@@ -105,36 +118,64 @@ def test_a_text_of_ones_own(app, visit):
 def test_a_file(app, visit, fifty, tmp_path):
     page = visit(app)
     page.get_by_role("tab", name="A file").click()
-    page.locator("input[type=file]").set_input_files({"name": "news.csv", "mimeType": "text/csv", "buffer": fifty})
+    page.locator("input[type=file]").set_input_files(
+        {"name": "news.csv", "mimeType": "text/csv", "buffer": fifty}
+    )
     page.get_by_role("button", name="Classify 50 rows").click()
     page.get_by_text("50 rows: 40 answered, 8 not sure, 2 could not be read.").wait_for()
-    counts = dict(zip(page.locator(".g-name:visible").all_inner_texts(), page.locator(".g-value:visible").all_inner_texts(), strict=True))
+    counts = dict(
+        zip(
+            page.locator(".g-name:visible").all_inner_texts(),
+            page.locator(".g-value:visible").all_inner_texts(),
+            strict=True,
+        )
+    )
     topics = ("business", "entertainment", "politics", "sport", "tech")
     assert counts == {**dict.fromkeys(topics, "8"), "not sure": "8", "not read": "2"}
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the results").click()
     assert download.value.suggested_filename == "news-topics.csv"
     download.value.save_as(tmp_path / "results.csv")
-    rows = list(csv.DictReader((tmp_path / "results.csv").read_text(encoding="utf-8").splitlines(), delimiter=";"))
+    rows = list(
+        csv.DictReader(
+            (tmp_path / "results.csv").read_text(encoding="utf-8").splitlines(), delimiter=";"
+        )
+    )
     assert [row["number"] for row in rows] == [str(i) for i in range(50)]
-    assert [row["predicted"] for row in rows[:5]] == ["business", "sport", "politics", "tech", "entertainment"]
+    assert [row["predicted"] for row in rows[:5]] == [
+        "business",
+        "sport",
+        "politics",
+        "tech",
+        "entertainment",
+    ]
     assert {row["answered"] for row in rows[40:48]} == {"False"}
-    assert [row["error"] for row in rows[47:]] == ["", "no text", "3 columns where the header has 2; beyond the header: ['<b>two</b>']"]
-    page.locator("input[type=file]").set_input_files({"name": "no.csv", "mimeType": "text/csv", "buffer": b"PK\0\0"})
+    assert [row["error"] for row in rows[47:]] == [
+        "",
+        "no text",
+        "3 columns where the header has 2; beyond the header: ['<b>two</b>']",
+    ]
+    page.locator("input[type=file]").set_input_files(
+        {"name": "no.csv", "mimeType": "text/csv", "buffer": b"PK\0\0"}
+    )
     page.get_by_text("This is not a CSV file").wait_for()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_every_tab_fits_and_can_be_used_by_all(app, visit, axe, fifty, scheme, width):
     page = visit(app, color_scheme=scheme, viewport={"width": width, "height": 900})
-    dark = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/g).every(x => x < 60)")
+    dark = page.evaluate(
+        "getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/g).every(x => x < 60)"
+    )
     assert dark == (scheme == "dark")
 
     def check(tab):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(300)  # the line under the tabs glides
         for element in ("html", "[data-testid=stMain]"):
-            over = page.evaluate(f"(e => e.scrollWidth - e.clientWidth)(document.querySelector('{element}'))")
+            over = page.evaluate(
+                f"(e => e.scrollWidth - e.clientWidth)(document.querySelector('{element}'))"
+            )
             assert over <= 1, f"{tab} is {over} px wider than a window of {width} px"
         assert axe(page) == [], tab
 
@@ -142,7 +183,9 @@ def test_every_tab_fits_and_can_be_used_by_all(app, visit, axe, fifty, scheme, w
     page.get_by_text("Key:").wait_for()
     check("Classify")
     check("A file")
-    page.locator("input[type=file]").set_input_files({"name": "news.csv", "mimeType": "text/csv", "buffer": fifty})
+    page.locator("input[type=file]").set_input_files(
+        {"name": "news.csv", "mimeType": "text/csv", "buffer": fifty}
+    )
     page.get_by_role("button", name="Classify 50 rows").click()
     page.get_by_role("button", name="Download the results").wait_for()
     check("A file")
@@ -151,7 +194,9 @@ def test_every_tab_fits_and_can_be_used_by_all(app, visit, axe, fifty, scheme, w
 
 
 def test_an_upload_from_another_site_is_refused(app):
-    request = urllib.request.Request(f"{app}/_stcore/upload_file/session/file", data=b"x", method="PUT")
+    request = urllib.request.Request(
+        f"{app}/_stcore/upload_file/session/file", data=b"x", method="PUT"
+    )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=10)
     assert refused.value.code == 403
@@ -160,18 +205,28 @@ def test_an_upload_from_another_site_is_refused(app):
 def test_an_endpoint_answers_in_the_models_place(serving, visit, fifty):
     """boto3 against our own server, which then goes away."""
     pytest.importorskip("boto3")
-    aws = {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "key-to-hide", "AWS_SECRET_ACCESS_KEY": "secret-to-hide"}
+    aws = {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "key-to-hide",
+        "AWS_SECRET_ACCESS_KEY": "secret-to-hide",
+    }
     with ExitStack() as stack:
         server = stack.enter_context(serving("serve"))
-        with serving("app", GPT2NEWS_ENDPOINT="news", AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=server, **aws) as app:
+        with serving(
+            "app", GPT2NEWS_ENDPOINT="news", AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=server, **aws
+        ) as app:
             page = visit(app)
             choose(page, "a vote")
             page.get_by_text("Shown only by a model on this machine").wait_for()
             assert topic_on(page) == "politics"
             page.get_by_role("tab", name="About").click()
-            page.get_by_text("It sorts into business, entertainment, politics, sport, tech.").wait_for()
+            page.get_by_text(
+                "It sorts into business, entertainment, politics, sport, tech."
+            ).wait_for()
             page.get_by_role("tab", name="A file").click()
-            page.locator("input[type=file]").set_input_files({"name": "news.csv", "mimeType": "text/csv", "buffer": fifty})
+            page.locator("input[type=file]").set_input_files(
+                {"name": "news.csv", "mimeType": "text/csv", "buffer": fifty}
+            )
             page.get_by_role("button", name="Classify 50 rows").click()
             page.get_by_text("50 rows: 40 answered, 8 not sure, 2 could not be read.").wait_for()
             stack.close()

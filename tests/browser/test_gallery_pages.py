@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gpt2news.evaluation import wilson
-from gpt2news.reports import gallery
+from gpt2news.evaluate import wilson
+from newsreport import gallery
 
 
 @pytest.fixture
@@ -24,7 +24,9 @@ def root(tmp_path, monkeypatch):
             "baseline": {"name": "linear", "accuracy": score},
         }
         (folder / "metrics.json").write_text(json.dumps(metrics))
-        (folder / "run.json").write_text(json.dumps({"started": f"2026-01-0{9 - place}", "chapters": {"01": {"status": "done"}}}))
+        (folder / "run.json").write_text(
+            json.dumps({"started": f"2026-01-0{9 - place}", "chapters": {"01": {"status": "done"}}})
+        )
         rows = "".join(f"s{i},sport,{'sport' if i < k else 'tech'},0.9\n" for i in range(10))
         (folder / "predictions.csv").write_text(f"source_id,topic,predicted,confidence\n{rows}")
     gallery.compare("b", "c")
@@ -40,7 +42,12 @@ def test_pages_fit_ask_for_nothing_and_can_be_used_by_all(root, browser, axe, sc
     page.on("request", lambda request: asked.append(request.url))
     for name in ("index.html", "compare-b-c.html"):
         page.goto((root / name).as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 1
+        assert (
+            page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            <= 1
+        )
         assert axe(page) == [], name
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
     page.close()
@@ -57,7 +64,10 @@ def test_a_table_is_sorted_by_a_click_and_by_keyboard(root, browser):
     assert first_column(page) == [long, "b", "c"]
     page.get_by_role("button", name="test accuracy").click()
     assert first_column(page) == ["b", "c", long]
-    assert page.get_by_role("columnheader", name="test accuracy").get_attribute("aria-sort") == "ascending"
+    assert (
+        page.get_by_role("columnheader", name="test accuracy").get_attribute("aria-sort")
+        == "ascending"
+    )
     page.keyboard.press("Enter")
     assert first_column(page) == [long, "c", "b"]
     page.get_by_role("button", name="run", exact=True).click()

@@ -46,8 +46,8 @@ def tiny_model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def exported(tiny_model) -> Path:
-    """What `deployment.export` makes of `tiny_model`; temperature 1.5, threshold 0. For reading only."""
-    from gpt2news.deployment import export
+    """What `deploy.export` makes of `tiny_model`; temperature 1.5, threshold 0. For reading only."""
+    from gpt2news.deploy import export
 
     return export(tiny_model, tiny_model.with_name("onnx"), temperature=1.5, threshold=0.0)
 
@@ -60,7 +60,9 @@ def copy(exported, tmp_path):
         folder = tmp_path / "copy"
         shutil.copytree(exported, folder)
         manifest = json.loads((folder / "serving.json").read_text()) | changes
-        (folder / "serving.json").write_text(json.dumps({k: v for k, v in manifest.items() if v is not None}))
+        (folder / "serving.json").write_text(
+            json.dumps({k: v for k, v in manifest.items() if v is not None})
+        )
         return folder
 
     return make

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from gpt2news.serving.app import look, models, sheets
-from gpt2news.serving.predictor import Answer, Predictor
+from newsserve.app import look, models, sheets
+from newsserve.predictor import Answer, Predictor
 
 
 def answer(topic="sport", p=0.9, answered=True) -> Answer:
@@ -14,14 +14,20 @@ def answer(topic="sport", p=0.9, answered=True) -> Answer:
 
 
 def test_a_file_keeps_its_bytes_its_delimiter_and_its_bad_rows(exported):
-    sheet = sheets.read("\ufeffid;text\n1;The bank cut its forecast\n2;\n3\n4;caf".encode() + b"\xe9\n\n5;Goal!;more\n")
+    sheet = sheets.read(
+        "\ufeffid;text\n1;The bank cut its forecast\n2;\n3\n4;caf".encode()
+        + b"\xe9\n\n5;Goal!;more\n"
+    )
     assert (sheet.delimiter, sheet.likely_column(), len(sheet.rows)) == (";", 1, 5)
     predictor = Predictor(exported)
     assert list(sheet.answer(predictor, 1, portion=2)) == [2, 4, 5]
     lines = sheet.write().split(b"\n")
     (alone,) = predictor(["The bank cut its forecast"])
     assert lines[0] == b"id;text;predicted;probability;answered;truncated;error"
-    assert lines[1] == f"1;The bank cut its forecast;{alone.topic};{round(alone.probability, 6)};True;False;".encode()
+    assert (
+        lines[1]
+        == f"1;The bank cut its forecast;{alone.topic};{round(alone.probability, 6)};True;False;".encode()
+    )
     assert lines[2:] == [
         b"2;;;;;;no text",
         b"3;;;;;;1 columns where the header has 2",
@@ -30,13 +36,20 @@ def test_a_file_keeps_its_bytes_its_delimiter_and_its_bad_rows(exported):
         b"",
     ]
     assert sheet.topics() == {alone.topic: 1, sheets.NOT_READ: 4}
-    list(sheet.answer(predictor, 0))  # another column: what was wrong with the texts of the first is forgotten
+    list(
+        sheet.answer(predictor, 0)
+    )  # another column: what was wrong with the texts of the first is forgotten
     assert sheet.errors[1] is None
 
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b"", "no rows"), (b"text\n", "no rows"), (b"PK\0\0", "not a CSV"), (b"text,error\na,b\n", "overwrite the columns error")],
+    [
+        (b"", "no rows"),
+        (b"text\n", "no rows"),
+        (b"PK\0\0", "not a CSV"),
+        (b"text,error\na,b\n", "overwrite the columns error"),
+    ],
 )
 def test_a_file_that_cannot_be_taken_is_refused_with_the_way_out(data, says):
     with pytest.raises(sheets.SheetError, match=says):
@@ -55,12 +68,24 @@ def test_html_of_others_is_shown_and_not_run():
 
 
 def test_a_probability_is_never_certain():
-    assert [look.percent(p) for p in (1.0, 0.9996, 0.983, 0.0004)] == ["over 99.9%", "over 99.9%", "98.3%", "under 0.1%"]
+    assert [look.percent(p) for p in (1.0, 0.9996, 0.983, 0.0004)] == [
+        "over 99.9%",
+        "over 99.9%",
+        "98.3%",
+        "under 0.1%",
+    ]
 
 
 def test_words_that_were_left_out_together_are_marked_together():
-    shown = look.words([("ten", 0.4), ("men", 0.4), ("held", 0.1), ("on", -0.3)], "ten men held on after that", "sport")
-    assert '<mark class="much">ten men</mark> <mark class="some">held</mark> <mark class="less">on</mark>' in shown
+    shown = look.words(
+        [("ten", 0.4), ("men", 0.4), ("held", 0.1), ("on", -0.3)],
+        "ten men held on after that",
+        "sport",
+    )
+    assert (
+        '<mark class="much">ten men</mark> <mark class="some">held</mark> <mark class="less">on</mark>'
+        in shown
+    )
     assert "2 more words, not read" in shown
     assert "Strongest for sport: “ten men”, “held”." in shown
     assert "No single word spoke for sport" in look.words([("a", -0.1), ("b", 0.0)], "a b", "sport")
@@ -70,7 +95,9 @@ def test_portions_are_small_and_in_order():
     texts = [str(i) for i in range(40)] + ["x" * 10 * models.LONGEST] * 5
     parts = list(models.portions(texts))
     assert [text[: models.LONGEST] for text in texts] == [text for part in parts for text in part]
-    assert all(len(part) <= models.PORTION and 4 * sum(map(len, part)) <= models.BODY for part in parts)
+    assert all(
+        len(part) <= models.PORTION and 4 * sum(map(len, part)) <= models.BODY for part in parts
+    )
     assert list(models.portions([])) == []
 
 
@@ -110,7 +137,10 @@ def test_an_error_of_the_endpoint_is_one_plain_sentence(aws, code, status, says)
     assert "to-hide" not in str(raised.value)
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{}", b'[{"topic": "sport"}]', b"[1]", b"not JSON", b'{"predictions": [[0.1]]}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b"{}", b'[{"topic": "sport"}]', b"[1]", b"not JSON", b'{"predictions": [[0.1]]}'],
+)
 def test_an_answer_of_another_form_is_refused(aws, body):
     endpoint, stub = aws
     stub.add_response("invoke_endpoint", {"Body": io.BytesIO(body)})
@@ -133,7 +163,7 @@ def test_the_page_with_any_model_folder(exported, monkeypatch, copy):
     """Streamlit's own test runner: no README.md, topics of another corpus; then with one."""
     testing = pytest.importorskip("streamlit.testing.v1")
     monkeypatch.delenv("GPT2NEWS_ENDPOINT", raising=False)
-    page = str(sys.modules["gpt2news.serving.app"].__path__[0]) + "/page.py"
+    page = str(sys.modules["newsserve.app"].__path__[0]) + "/page.py"
 
     def run(folder):
         monkeypatch.setattr(sys, "argv", ["page.py", str(folder)])
@@ -151,7 +181,9 @@ def test_the_page_with_any_model_folder(exported, monkeypatch, copy):
     app, said = run(folder)
     assert "license" not in said
     assert "## The card\n\na b [c](https://example.org)" in said
-    app.text_area[0].set_value("The minister promised a vote on the new law before the election.").run()
+    app.text_area[0].set_value(
+        "The minister promised a vote on the new law before the election."
+    ).run()
     app.button[0].click().run()
     assert not app.exception
     assert [each.value for each in app.header][:1] == ["The words that decided"]

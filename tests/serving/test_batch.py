@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gpt2news.serving import batch, tables
-from gpt2news.serving.predictor import Predictor
+from newsserve import batch, tables
+from newsserve.predictor import Predictor
 
 TEXTS = ["The bank cut its forecast", "Goal! The striker scored", "The minister promised a vote"]
 
@@ -59,14 +59,21 @@ def test_any_format_into_any(exported, tmp_path, monkeypatch, source, suffix):
     assert [(row["id"], row["text"], row["predicted"]) for row in given] == [
         (row["id"], row["text"], answer.topic) for row, answer in zip(rows, wanted, strict=True)
     ]
-    assert [float(row["probability"]) for row in given] == pytest.approx([answer.probability for answer in wanted])
+    assert [float(row["probability"]) for row in given] == pytest.approx(
+        [answer.probability for answer in wanted]
+    )
 
 
 def test_bad_rows_are_kept_with_their_error(exported, tmp_path):
     source = tmp_path / "in.csv"
-    source.write_bytes(b'\xef\xbb\xbfid,text\n1,The bank\n2,\n3,a,"b"\n4\n5,"caf\xe9 bank"\n6,"two\nlines"\n')
+    source.write_bytes(
+        b'\xef\xbb\xbfid,text\n1,The bank\n2,\n3,a,"b"\n4\n5,"caf\xe9 bank"\n6,"two\nlines"\n'
+    )
     batch.classify_file(exported, source, tmp_path / "out.csv")
-    given = {row[0]: row for row in csv.reader((tmp_path / "out.csv").open(newline="", errors="surrogateescape"))}
+    given = {
+        row[0]: row
+        for row in csv.reader((tmp_path / "out.csv").open(newline="", errors="surrogateescape"))
+    }
     assert list(given) == ["id", "1", "2", "3", "4", "5", "6"]
     says = {number: row[-1] for number, row in given.items()}
     assert (says["1"], says["2"], says["6"]) == ("", "no text", "")
@@ -86,7 +93,18 @@ def test_bad_rows_are_kept_with_their_error(exported, tmp_path):
 def test_killed_and_resumed_every_row_is_there_once(exported, tmp_path):
     """Killed for real, as soon as some portions are written; a run without --resume refuses to throw them away."""
     source, out = write_csv(tmp_path / "in.csv", numbered(14_000)), tmp_path / "out.csv"
-    command = [sys.executable, "-m", "gpt2news.cli", "classify", "--model", exported, "--input", source, "--output", out]
+    command = [
+        sys.executable,
+        "-m",
+        "newsreport",
+        "classify",
+        "--model",
+        exported,
+        "--input",
+        source,
+        "--output",
+        out,
+    ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     portions = tmp_path / ".out.csv.portions"
     deadline = time.monotonic() + 60
@@ -127,7 +145,9 @@ def test_a_file_that_does_not_fit_is_refused_and_nothing_is_left(exported, tmp_p
     source = tmp_path / "in.csv"
     source.write_text(content)
     if says is None:
-        assert batch.classify_file(exported, source, tmp_path / "out.csv") == 1  # an open quotation mark: one text to the end
+        assert (
+            batch.classify_file(exported, source, tmp_path / "out.csv") == 1
+        )  # an open quotation mark: one text to the end
         return
     with pytest.raises(tables.BatchError, match=says):
         batch.classify_file(exported, source, tmp_path / "out.csv")
@@ -140,7 +160,9 @@ def test_ray_with_two_workers_says_the_same(exported, tmp_path):
     folder.mkdir()
     rows = [{"id": i, "text": text} for i, text in numbered(6000)]
     for part in range(3):
-        pq.write_table(pa.Table.from_pylist(rows[part * 2000 : (part + 1) * 2000]), folder / f"{part}.parquet")
+        pq.write_table(
+            pa.Table.from_pylist(rows[part * 2000 : (part + 1) * 2000]), folder / f"{part}.parquet"
+        )
     assert batch.classify_file(exported, folder, tmp_path / "local.parquet") == 6000
     assert batch.classify_with_ray(exported, folder, tmp_path / "ray", workers=2) == 6000
     local = {row["id"]: row for row in pq.read_table(tmp_path / "local.parquet").to_pylist()}

@@ -7,9 +7,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from gpt2news.serving.server import make_app
+from newsserve.server import make_app
 
-FEW = settings(max_examples=25, deadline=5000, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+FEW = settings(
+    max_examples=25,
+    deadline=5000,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 KINDS = [
     "application/json",
     "application/jsonlines",
@@ -26,14 +32,21 @@ def test_what_the_document_allows(exported):
     """Schemathesis without its pytest plugin, which does not know this pytest."""
     schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(exported))
     operations = [result.ok() for result in schema.get_all_operations()]
-    assert {operation.path for operation in operations} == {"/ping", "/metrics", "/invocations", "/endpoints/{name}/invocations"}
+    assert {operation.path for operation in operations} == {
+        "/ping",
+        "/metrics",
+        "/invocations",
+        "/endpoints/{name}/invocations",
+    }
     for operation in operations:
 
         @FEW
         @given(case=operation.as_strategy())
         def check(case):
             # A schema cannot say what CSV or JSON lines look like: what it calls right may be refused, with 422, and the reverse.
-            case.call_and_validate(excluded_checks=[positive_data_acceptance, negative_data_rejection])
+            case.call_and_validate(
+                excluded_checks=[positive_data_acceptance, negative_data_rejection]
+            )
 
         check()
 
@@ -46,15 +59,24 @@ def client(exported):
 
 any_json = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=50),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["text", "texts", "other"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["text", "texts", "other"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
 
 @settings(FEW, max_examples=100)
-@given(body=st.binary(max_size=300), kind=st.sampled_from(KINDS), accept=st.sampled_from([*KINDS, "*/*", "text/html, text/csv;q=0.5"]))
+@given(
+    body=st.binary(max_size=300),
+    kind=st.sampled_from(KINDS),
+    accept=st.sampled_from([*KINDS, "*/*", "text/html, text/csv;q=0.5"]),
+)
 def test_any_bytes(client, body, kind, accept):
-    answer = client.post("/invocations", content=body, headers={"content-type": kind, "accept": accept})
+    answer = client.post(
+        "/invocations", content=body, headers={"content-type": kind, "accept": accept}
+    )
     assert answer.status_code in (200, 415, 422)
     assert answer.status_code == 200 or answer.json()["detail"]
 

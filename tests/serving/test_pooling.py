@@ -6,18 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from gpt2news import deployment, finetune
-from gpt2news.serving.predictor import Predictor
+from gpt2news import deploy, finetune
+from newsserve.predictor import Predictor
 
 TOPICS = ["business", "politics", "sport"]
-TEXTS = ["The striker scored twice.", "Shares fell sharply after the bank cut its forecast for the year."]
+TEXTS = [
+    "The striker scored twice.",
+    "Shares fell sharply after the bank cut its forecast for the year.",
+]
 
 
 @pytest.fixture(scope="module")
 def mean_model(tiny_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mean") / "model"
     tokenizer = finetune.load_tokenizer(str(tiny_model), 24)
-    model = finetune.load_model(str(tiny_model), list(TOPICS), tokenizer.pad_token_id, 24, pooling="mean")
+    model = finetune.load_model(
+        str(tiny_model), list(TOPICS), tokenizer.pad_token_id, 24, pooling="mean"
+    )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -34,9 +39,9 @@ def test_mean_is_the_mean_of_the_states(mean_model):
 
 
 def test_exported_mean_says_the_same(mean_model, tmp_path):
-    folder = deployment.export(mean_model, tmp_path / "onnx")
+    folder = deploy.export(mean_model, tmp_path / "onnx")
     texts = [*TEXTS, "one", TEXTS[0] * 5]
-    exported = Predictor(folder, deployment.FP32).logits(texts)
+    exported = Predictor(folder, deploy.FP32).logits(texts)
     assert np.abs(exported - finetune.Classifier(mean_model).logits(texts)).max() < 1e-4
     assert json.loads((mean_model / "config.json").read_text())["pooling"] == "mean"
 

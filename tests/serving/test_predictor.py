@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpt2news.serving.predictor import Answer, ModelFolderError, Predictor
+from newsserve.predictor import Answer, ModelFolderError, Predictor
 
 MIXED = [
     "Shares fell sharply after the bank cut its forecast for the year.",
@@ -40,7 +40,9 @@ def in_a_new_process(code: str, *arguments: str):
 # --- what it loads ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["gpt2news.serving.predictor", "gpt2news.serving.server", "gpt2news.cli"])
+@pytest.mark.parametrize(
+    "module", ["newsserve.predictor", "newsserve.server", "newsreport.__main__"]
+)
 def test_importing_loads_nothing_heavy(module):
     code = "import json, sys; __import__(sys.argv[1]); print(json.dumps([m for m in sys.modules if '.' not in m]))"
     loaded = in_a_new_process(code, module)
@@ -58,11 +60,15 @@ def test_answering_opens_three_files_and_never_a_pickle(copy, tmp_path):
 import json, os, sys
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event in ("open", "pickle.find_class") else None)
-from gpt2news.serving.predictor import Predictor
+from newsserve.predictor import Predictor
 answers = Predictor(sys.argv[1])(["The bank"])
 print(json.dumps(sorted({os.path.basename(name) for name in opened if name.startswith(sys.argv[1])})))
 """
-    assert in_a_new_process(code, str(folder)) == ["model.int8.onnx", "serving.json", "tokenizer.json"]
+    assert in_a_new_process(code, str(folder)) == [
+        "model.int8.onnx",
+        "serving.json",
+        "tokenizer.json",
+    ]
     assert not trap.exists()
     pickle.loads(bait).close()
     assert trap.exists()  # the trap works
@@ -83,7 +89,9 @@ def test_fp32_gives_what_torch_gives(fp32, tiny_model):
     from gpt2news.finetune import Classifier
 
     wanted = Classifier(tiny_model).logits(MIXED)
-    assert np.ptp(wanted, axis=0).min() > 0.1  # the texts differ, so an answer to another text would show
+    assert (
+        np.ptp(wanted, axis=0).min() > 0.1
+    )  # the texts differ, so an answer to another text would show
     given = fp32.logits(MIXED)
     assert given.shape == (len(MIXED), 3)
     assert np.abs(given - wanted).max() < 1e-4
@@ -100,7 +108,9 @@ def test_probabilities_are_calibrated_and_ranked(fp32):
     logits = fp32.logits(MIXED)
     for answer, wanted in zip(fp32(MIXED), softmax(logits / 1.5), strict=True):
         assert answer.probabilities == pytest.approx(dict(zip(fp32.topics, wanted, strict=True)))
-        assert list(answer.probabilities.values()) == sorted(answer.probabilities.values(), reverse=True)
+        assert list(answer.probabilities.values()) == sorted(
+            answer.probabilities.values(), reverse=True
+        )
         assert answer.topic == fp32.topics[wanted.argmax()] == next(iter(answer.probabilities))
         assert answer.probability == answer.probabilities[answer.topic]
         assert sum(answer.probabilities.values()) == pytest.approx(1)
@@ -161,7 +171,9 @@ def test_a_text_with_nothing_to_read_is_not_answered(fp32, text):
 
 
 def test_half_a_surrogate_pair_is_no_error(fp32):
-    assert fp32(["the bank \ud83d"])[0].probabilities == pytest.approx(fp32(["the bank ?"])[0].probabilities)
+    assert fp32(["the bank \ud83d"])[0].probabilities == pytest.approx(
+        fp32(["the bank ?"])[0].probabilities
+    )
 
 
 def test_no_texts_no_answers(fp32):
@@ -192,7 +204,9 @@ def test_eight_threads_get_the_same_answers(fp32):
     with ThreadPoolExecutor(8) as pool:
         for answers in pool.map(ask, range(64)):
             assert [a.topic for a in answers] == [w.topic for w in wanted]
-            assert [a.probability for a in answers] == pytest.approx([w.probability for w in wanted], abs=1e-5)
+            assert [a.probability for a in answers] == pytest.approx(
+                [w.probability for w in wanted], abs=1e-5
+            )
 
 
 # --- why --------------------------------------------------------------------------------------------------------------
@@ -203,7 +217,9 @@ def test_a_word_is_explained_by_leaving_it_out(fp32):
     explained = fp32.explain(text)
     whole, without = fp32([text, "Shares fell after the bank cut"])
     assert [word for word, _ in explained] == text.split()
-    assert explained[2][1] == pytest.approx(whole.probability - without.probabilities[whole.topic], abs=1e-5)
+    assert explained[2][1] == pytest.approx(
+        whole.probability - without.probabilities[whole.topic], abs=1e-5
+    )
 
 
 def test_of_a_long_text_what_is_read_is_explained_in_at_most_so_many_passes(fp32):
@@ -213,7 +229,9 @@ def test_of_a_long_text_what_is_read_is_explained_in_at_most_so_many_passes(fp32
     assert words == text.split()[: len(words)]
     shared = fp32.explain("Shares fell sharply after the bank", passes=2)
     whole, without = fp32(["Shares fell sharply after the bank", "after the bank"])
-    assert [drop for _, drop in shared[:3]] == pytest.approx([(whole.probability - without.probabilities[whole.topic]) / 3] * 3, abs=1e-5)
+    assert [drop for _, drop in shared[:3]] == pytest.approx(
+        [(whole.probability - without.probabilities[whole.topic]) / 3] * 3, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
@@ -230,7 +248,10 @@ def test_a_changed_file_is_refused_by_name(copy, name):
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    with pytest.raises(ModelFolderError, match=rf"{name}: not the file that serving\.json lists .* copy the folder again"):
+    with pytest.raises(
+        ModelFolderError,
+        match=rf"{name}: not the file that serving\.json lists .* copy the folder again",
+    ):
         Predictor(folder)
 
 
@@ -238,7 +259,9 @@ def test_a_changed_file_is_refused_by_name(copy, name):
 def test_a_missing_file_is_named(copy, name):
     folder = copy()
     (folder / name).unlink()
-    with pytest.raises(ModelFolderError, match=rf"{name} is not there or not listed in serving\.json"):
+    with pytest.raises(
+        ModelFolderError, match=rf"{name} is not there or not listed in serving\.json"
+    ):
         Predictor(folder)
 
 
@@ -250,13 +273,19 @@ def test_a_file_that_is_not_listed_is_refused(copy):
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path):
-    with pytest.raises(ModelFolderError, match=r"no serving\.json; give a folder that chapter 05 made"):
+    with pytest.raises(
+        ModelFolderError, match=r"no serving\.json; give a folder that chapter 05 made"
+    ):
         Predictor(tmp_path)
 
 
-@pytest.mark.parametrize("key", ["topics", "max_length", "pad_token_id", "temperature", "threshold", "model", "sha256"])
+@pytest.mark.parametrize(
+    "key", ["topics", "max_length", "pad_token_id", "temperature", "threshold", "model", "sha256"]
+)
 def test_a_manifest_that_lacks_a_value_names_it(copy, key):
-    with pytest.raises(ModelFolderError, match=rf"serving\.json: KeyError\('{key}'\); make the folder again"):
+    with pytest.raises(
+        ModelFolderError, match=rf"serving\.json: KeyError\('{key}'\); make the folder again"
+    ):
         Predictor(copy(**{key: None}))
 
 
@@ -269,5 +298,7 @@ def test_a_manifest_that_cannot_be_read(copy, content):
 
 
 def test_topics_that_do_not_fit_the_model(copy):
-    with pytest.raises(ModelFolderError, match=r"model\.int8\.onnx has 3 outputs, serving\.json 2 topics"):
+    with pytest.raises(
+        ModelFolderError, match=r"model\.int8\.onnx has 3 outputs, serving\.json 2 topics"
+    ):
         Predictor(copy(topics=["business", "sport"]))

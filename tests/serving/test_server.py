@@ -13,11 +13,16 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from gpt2news.serving.batcher import Batcher, BusyError
-from gpt2news.serving.predictor import ModelFolderError, Predictor
-from gpt2news.serving.server import MAX_BODY, MAX_TEXTS, make_app
+from newsserve.batcher import Batcher, BusyError
+from newsserve.predictor import ModelFolderError, Predictor
+from newsserve.server import MAX_BODY, MAX_TEXTS, make_app
 
-TEXTS = ["The bank cut its forecast", "Goal!", "The minister promised a vote on the new law " * 5, ""]
+TEXTS = [
+    "The bank cut its forecast",
+    "Goal!",
+    "The minister promised a vote on the new law " * 5,
+    "",
+]
 
 
 def run(coroutine):
@@ -41,7 +46,11 @@ def wanted(exported) -> list[dict]:
 def test_ping(client):
     answer = client.get("/ping")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "model": "model.int8.onnx", "topics": ["business", "politics", "sport"]}
+    assert answer.json() == {
+        "status": "ok",
+        "model": "model.int8.onnx",
+        "topics": ["business", "politics", "sport"],
+    }
 
 
 def test_one_text_gives_one_answer(client, exported):
@@ -49,12 +58,25 @@ def test_one_text_gives_one_answer(client, exported):
     assert answer.status_code == 200
     (alone,) = Predictor(exported)([TEXTS[0]])
     assert answer.json() == vars(alone)
-    assert set(answer.json()) == {"topic", "probability", "answered", "probabilities", "tokens", "truncated"}
+    assert set(answer.json()) == {
+        "topic",
+        "probability",
+        "answered",
+        "probabilities",
+        "tokens",
+        "truncated",
+    }
 
 
 @pytest.mark.parametrize(
     "body",
-    [{"texts": TEXTS}, TEXTS, [{"text": text} for text in TEXTS], {"texts": [{"text": t} for t in TEXTS]}, {"text": TEXTS}],
+    [
+        {"texts": TEXTS},
+        TEXTS,
+        [{"text": text} for text in TEXTS],
+        {"texts": [{"text": t} for t in TEXTS]},
+        {"text": TEXTS},
+    ],
     ids=["texts", "list", "list of objects", "texts of objects", "text"],
 )
 def test_many_texts_give_a_list_in_order(client, wanted, body):
@@ -65,7 +87,10 @@ def test_many_texts_give_a_list_in_order(client, wanted, body):
     assert [row["truncated"] for row in wanted] == [False, False, True, False]
 
 
-@pytest.mark.parametrize("body", [{"texts": TEXTS[:1]}, TEXTS[:1], {"texts": TEXTS[0]}, {"texts": TEXTS[:1], "text": "other"}])
+@pytest.mark.parametrize(
+    "body",
+    [{"texts": TEXTS[:1]}, TEXTS[:1], {"texts": TEXTS[0]}, {"texts": TEXTS[:1], "text": "other"}],
+)
 def test_a_list_of_one_stays_a_list(client, exported, body):
     (alone,) = Predictor(exported)(TEXTS[:1])
     assert client.post("/invocations", json=body).json() == [vars(alone)]
@@ -82,7 +107,9 @@ ALIKE = [
 @pytest.mark.parametrize(("kind", "body"), ALIKE)
 @pytest.mark.parametrize("path", ["/invocations", "/endpoints/news/invocations"])
 def test_every_format_gets_the_same_answers(client, wanted, kind, body, path):
-    answer = client.post(path, content=body, headers={"content-type": kind, "accept": "application/json"})
+    answer = client.post(
+        path, content=body, headers={"content-type": kind, "accept": "application/json"}
+    )
     assert answer.json() == wanted
 
 
@@ -94,14 +121,23 @@ def test_without_a_choice_the_answer_comes_as_the_question_did(client, wanted):
     assert sheet.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(sheet.text.splitlines()))
     assert [row["topic"] for row in rows] == [row["topic"] for row in wanted]
-    assert [float(row["p_sport"]) for row in rows] == [row["probabilities"]["sport"] for row in wanted]
+    assert [float(row["p_sport"]) for row in rows] == [
+        row["probabilities"]["sport"] for row in wanted
+    ]
     plain = client.post("/invocations", content=TEXTS[0], headers={"content-type": "text/plain"})
     assert plain.json() == wanted[0]
-    assert client.post("/invocations", content=TEXTS[0], headers={"content-type": "image/png"}).status_code == 415
+    assert (
+        client.post(
+            "/invocations", content=TEXTS[0], headers={"content-type": "image/png"}
+        ).status_code
+        == 415
+    )
 
 
 def test_each_request_has_its_number(client):
-    numbers = {client.post("/invocations", json={"text": "bank"}).headers["x-request-id"] for _ in range(3)}
+    numbers = {
+        client.post("/invocations", json={"text": "bank"}).headers["x-request-id"] for _ in range(3)
+    }
     assert len(numbers) == 3
 
 
@@ -147,7 +183,9 @@ def test_a_body_that_is_too_large_is_refused(client):
     answer = client.post("/invocations", content=json.dumps({"text": "a" * MAX_BODY}))
     assert answer.status_code == 413
     assert answer.json()["detail"] == "body over 2,000,000 bytes"
-    assert client.post("/invocations", content=b'{"text": "bank"}'.ljust(MAX_BODY)).status_code == 200  # just as large as may be
+    assert (
+        client.post("/invocations", content=b'{"text": "bank"}'.ljust(MAX_BODY)).status_code == 200
+    )  # just as large as may be
 
 
 def test_a_body_without_end_is_refused_before_it_has_all_come(client):
@@ -162,7 +200,13 @@ def test_a_body_without_end_is_refused_before_it_has_all_come(client):
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/invocations", "query_string": b"", "headers": []}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/invocations",
+        "query_string": b"",
+        "headers": [],
+    }
     run(client.app(scope, receive, send))
     assert sent[0]["status"] == 413
     assert len(asked) == 5
@@ -175,7 +219,10 @@ def test_too_many_texts_are_refused(client):
     assert len(client.post("/invocations", json=["bank"] * MAX_TEXTS).json()) == MAX_TEXTS
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/invocations", 405), ("POST", "/ping", 405), ("GET", "/etc", 404)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/invocations", 405), ("POST", "/ping", 405), ("GET", "/etc", 404)],
+)
 def test_other_requests(client, method, path, status):
     assert client.request(method, path).status_code == status
 
@@ -187,7 +234,12 @@ def test_a_token_is_asked_for(exported):
             refused = client.post("/invocations", json={"text": "bank"}, headers=headers)
             assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
         assert client.get("/metrics").status_code == 401
-        assert client.post("/invocations", json={"text": "bank"}, headers={"authorization": "Bearer wolf-quay"}).status_code == 200
+        assert (
+            client.post(
+                "/invocations", json={"text": "bank"}, headers={"authorization": "Bearer wolf-quay"}
+            ).status_code
+            == 200
+        )
 
 
 def test_metrics_count_what_was_asked(exported):
@@ -197,7 +249,9 @@ def test_metrics_count_what_was_asked(exported):
         shown = client.get("/metrics").text.splitlines()
     assert 'gpt2news_requests_total{status="200"} 1.0' in shown
     assert 'gpt2news_requests_total{status="422"} 1.0' in shown
-    assert sum(float(line.split()[-1]) for line in shown if line.startswith("gpt2news_answers_total{")) == len(TEXTS)
+    assert sum(
+        float(line.split()[-1]) for line in shown if line.startswith("gpt2news_answers_total{")
+    ) == len(TEXTS)
     assert "gpt2news_waiting_texts 0.0" in shown
 
 
@@ -228,7 +282,10 @@ def test_who_waits_runs_together_and_too_many_are_sent_away():
         with pytest.raises(BusyError, match="10 texts are waiting"):
             await batcher.answer(["one too many"])
         gate.set()
-        return [*await first, *(answer for answers in await asyncio.gather(*others) for answer in answers)]
+        return [
+            *await first,
+            *(answer for answers in await asyncio.gather(*others) for answer in answers),
+        ]
 
     assert run(main()) == ["FIRST", *(f"T{i}" for i in range(10))]
     assert [len(batch) for batch in batches] == [1, 8, 2]
@@ -269,7 +326,16 @@ def test_sigterm_lets_the_requests_in_flight_finish(exported, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gpt2news.cli", "serve", "--model", str(exported), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "newsreport",
+        "serve",
+        "--model",
+        str(exported),
+        "--port",
+        str(port),
+    ]
     with open(tmp_path / "log", "w") as log:
         server = subprocess.Popen(command, stderr=log)
     address, stopped = f"http://127.0.0.1:{port}", threading.Event()
@@ -288,7 +354,11 @@ def test_sigterm_lets_the_requests_in_flight_finish(exported, tmp_path):
         got = 0
         while True:
             try:
-                answer = httpx.post(f"{address}/invocations", json={"texts": ["the bank of the year " * 5] * 60}, timeout=30)
+                answer = httpx.post(
+                    f"{address}/invocations",
+                    json={"texts": ["the bank of the year " * 5] * 60},
+                    timeout=30,
+                )
             except httpx.TransportError:
                 return got
             assert answer.status_code == 200

@@ -5,7 +5,16 @@
 finished folder, answering. From a shell: `python -m gpt2news.finetune --help`.
 """
 
-from gpt2news.finetune.backbone import END, PAD, BackboneError, encode, load_tokenizer, locate_backbone, pad, train_tokenizer
+from gpt2news.finetune.backbone import (
+    END,
+    PAD,
+    BackboneError,
+    encode,
+    load_tokenizer,
+    locate_backbone,
+    pad,
+    train_tokenizer,
+)
 from gpt2news.finetune.classifier import Classifier
 from gpt2news.finetune.data import Order
 from gpt2news.finetune.device import device_line, use_all_cores

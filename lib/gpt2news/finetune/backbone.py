@@ -9,7 +9,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from gpt2news.corpus import NORMALISER, ROOT
+from gpt2news.explore import NORMALISER
+from gpt2news.run import ROOT
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 # The hub's revision that was current when this was written; a moved branch must not change a result.
@@ -24,7 +25,7 @@ class BackboneError(ValueError):
 
 
 def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer (GPT-2's kind) of at most `vocab_size` tokens, with `corpus.NORMALISER` inside."""
+    """A byte-level BPE tokenizer (GPT-2's kind) of at most `vocab_size` tokens, with `explore.NORMALISER` inside."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = NORMALISER
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -36,7 +37,9 @@ def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFas
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=PAD)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=PAD
+    )
 
 
 def locate_backbone(name: str) -> tuple[str, str | None]:
@@ -50,7 +53,9 @@ def locate_backbone(name: str) -> tuple[str, str | None]:
             return str(folder), None
     hub, _, revision = name.partition("@")
     if name.startswith(("models/", ".", "/")) or hub.count("/") != 1:
-        raise BackboneError(f"backbone {name!r}: no folder with a config.json there, and not a hub name (owner/name)")
+        raise BackboneError(
+            f"backbone {name!r}: no folder with a config.json there, and not a hub name (owner/name)"
+        )
     return hub, revision or PINNED.get(hub)
 
 
@@ -70,7 +75,9 @@ def load(loader, backbone: str, **options):
         ) from error
 
 
-def load_tokenizer(backbone: str, max_length: int, normalise: bool = False) -> PreTrainedTokenizerFast:
+def load_tokenizer(
+    backbone: str, max_length: int, normalise: bool = False
+) -> PreTrainedTokenizerFast:
     """The backbone's tokenizer with a padding token, and with truncation (and the normaliser, when asked) inside its file.
 
     Raises:
@@ -91,7 +98,10 @@ def load_tokenizer(backbone: str, max_length: int, normalise: bool = False) -> P
 def encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
     """Token ids of each text, truncated as the tokenizer's file says, not padded."""
     tokenizer.backend_tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
-    return [encoding.ids or [tokenizer.pad_token_id] for encoding in tokenizer.backend_tokenizer.encode_batch(texts)]
+    return [
+        encoding.ids or [tokenizer.pad_token_id]
+        for encoding in tokenizer.backend_tokenizer.encode_batch(texts)
+    ]
 
 
 def pad(rows: list[list[int]], pad_token_id: int) -> torch.Tensor:

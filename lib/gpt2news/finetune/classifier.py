@@ -26,7 +26,11 @@ class Classifier:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         config = AutoConfig.from_pretrained(folder)
         self.pooling = getattr(config, "pooling", "last")
-        self.model = classifier_class(config, self.pooling).from_pretrained(folder, dtype=torch.float32).eval()
+        self.model = (
+            classifier_class(config, self.pooling)
+            .from_pretrained(folder, dtype=torch.float32)
+            .eval()
+        )
         self.topics = [self.model.config.id2label[i] for i in range(self.model.config.num_labels)]
         self.max_length = self.tokenizer.model_max_length
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from gpt2news.finetune.backbone import encode, pad
-from gpt2news.runs import atomic
+from gpt2news.run import atomic
 
 COLUMNS = ("text", "topic")
 IGNORED = -100  # the label that torch's cross_entropy leaves out
@@ -34,7 +34,9 @@ def read_part(path: Path, part: str) -> pd.DataFrame:
         raise ValueError(f"{file}: not a CSV file ({error})") from error
     missing = [column for column in COLUMNS if column not in frame]
     if missing:
-        raise ValueError(f"{file}: no column {missing[0]!r}; it has {', '.join(frame)}; needed are {', '.join(COLUMNS)}")
+        raise ValueError(
+            f"{file}: no column {missing[0]!r}; it has {', '.join(frame)}; needed are {', '.join(COLUMNS)}"
+        )
     if frame.empty:
         raise ValueError(f"{file}: no rows")
     for column in COLUMNS:
@@ -44,14 +46,20 @@ def read_part(path: Path, part: str) -> pd.DataFrame:
     return frame
 
 
-def encode_cached(tokenizer: PreTrainedTokenizerFast, texts: list[str], folder: Path) -> list[list[int]]:
+def encode_cached(
+    tokenizer: PreTrainedTokenizerFast, texts: list[str], folder: Path
+) -> list[list[int]]:
     """`backbone.encode`, kept in `folder` under the hash of texts and tokenizer: a resumed run and other processes only read it."""
     key = hashlib.sha256("\0".join([tokenizer.backend_tokenizer.to_str(), *texts]).encode())
     file = folder / f"tokens-{key.hexdigest()[:16]}.npz"
     if not file.exists():
         rows = encode(tokenizer, texts)
         with atomic(file) as part:
-            np.savez(part, ids=np.concatenate(rows).astype(np.int32), ends=np.cumsum([len(row) for row in rows]))
+            np.savez(
+                part,
+                ids=np.concatenate(rows).astype(np.int32),
+                ends=np.cumsum([len(row) for row in rows]),
+            )
     with np.load(file) as kept:
         return [row.tolist() for row in np.split(kept["ids"], kept["ends"][:-1])]
 
@@ -82,7 +90,9 @@ class Texts(torch.utils.data.Dataset):
         batch = {"input_ids": pad([item["input_ids"] for item in items], self.pad_token_id)}
         batch |= {name: torch.tensor([item[name] for item in items]) for name in ("labels", "rows")}
         if self.states is not None:
-            batch["states"] = torch.nn.utils.rnn.pad_sequence([item["states"] for item in items], batch_first=True)
+            batch["states"] = torch.nn.utils.rnn.pad_sequence(
+                [item["states"] for item in items], batch_first=True
+            )
         return batch
 
 
@@ -95,18 +105,36 @@ def read_both(train: Path, val: Path) -> tuple[dict[str, pd.DataFrame], list[Pat
     parts = {"train": read_part(train, "train"), "val": read_part(val, "val")}
     topics = set(parts["train"]["topic"])
     if len(topics) < 2:
-        raise ValueError(f"{train}: all texts have the topic {topics.pop()!r}; two topics or more are needed")
+        raise ValueError(
+            f"{train}: all texts have the topic {topics.pop()!r}; two topics or more are needed"
+        )
     strangers = sorted(set(parts["val"]["topic"]) - topics)
     if strangers:
-        raise ValueError(f"{val}: validation has the topic {strangers[0]!r}, which no training text has")
-    return parts, [path if path.is_file() else path / f"{part}.csv" for path, part in ((train, "train"), (val, "val"))]
+        raise ValueError(
+            f"{val}: validation has the topic {strangers[0]!r}, which no training text has"
+        )
+    return parts, [
+        path if path.is_file() else path / f"{part}.csv"
+        for path, part in ((train, "train"), (val, "val"))
+    ]
 
 
-def texts_of(frame: pd.DataFrame, topics: list[str], tokenizer: PreTrainedTokenizerFast, folder: Path, part: str) -> Texts:
+def texts_of(
+    frame: pd.DataFrame,
+    topics: list[str],
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    part: str,
+) -> Texts:
     """The `Texts` of one part; token ids are kept in `folder`."""
-    ids, labels = encode_cached(tokenizer, frame["text"].tolist(), folder), [topics.index(topic) for topic in frame["topic"]]
+    ids, labels = (
+        encode_cached(tokenizer, frame["text"].tolist(), folder),
+        [topics.index(topic) for topic in frame["topic"]],
+    )
     # Validation goes from short to long: little padding, and its order changes nothing.
-    rows = range(len(ids)) if part == "train" else np.argsort([len(row) for row in ids], kind="stable")
+    rows = (
+        range(len(ids)) if part == "train" else np.argsort([len(row) for row in ids], kind="stable")
+    )
     return Texts([ids[i] for i in rows], [labels[i] for i in rows], tokenizer.pad_token_id)
 
 
@@ -118,7 +146,13 @@ class Order(torch.utils.data.Sampler):
     """
 
     def __init__(self, lengths: list[int], batch_size: int, seed: int, multiple_of: int = 1):
-        self.lengths, self.batch_size, self.seed, self.multiple_of, self.epoch = lengths, batch_size, seed, multiple_of, 0
+        self.lengths, self.batch_size, self.seed, self.multiple_of, self.epoch = (
+            lengths,
+            batch_size,
+            seed,
+            multiple_of,
+            0,
+        )
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch (0 is the first)."""
@@ -132,7 +166,11 @@ class Order(torch.utils.data.Sampler):
         random = np.random.default_rng([self.seed, self.epoch])
         shuffled = random.permutation(n)
         stretch = size * max(1, min(n // (4 * size), 50))
-        ordered = [i for s in range(0, n, stretch) for i in sorted(shuffled[s : s + stretch].tolist(), key=lambda i: -self.lengths[i])]
+        ordered = [
+            i
+            for s in range(0, n, stretch)
+            for i in sorted(shuffled[s : s + stretch].tolist(), key=lambda i: -self.lengths[i])
+        ]
         batches = [ordered[s : s + size] for s in range(0, n, size)]
         whole = [batch for batch in batches if len(batch) == size]
         random.shuffle(whole)

@@ -25,7 +25,9 @@ def processes() -> int:
 
 def use_all_cores() -> int:
     """Let torch use every core that this process may run on, shared fairly under torchrun; returns how many."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     cores = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     torch.set_num_threads(cores)
     return cores
@@ -48,7 +50,9 @@ def choose_dtype(asked: str = "auto") -> str:
     if asked == "fp16" and not gpu:
         raise ValueError("dtype fp16: this machine has no GPU; on a CPU use fp32 or bf16")
     if asked == "bf16" and not has_bf16:
-        raise ValueError(f"dtype bf16: {torch.cuda.get_device_name()} does not have it; use fp16 or auto")
+        raise ValueError(
+            f"dtype bf16: {torch.cuda.get_device_name()} does not have it; use fp16 or auto"
+        )
     return asked
 
 
@@ -57,7 +61,11 @@ def device_line(dtype: str = "auto") -> str:
     how = f"{choose_dtype(dtype)}{' with loss scaling' if choose_dtype(dtype) == 'fp16' else ''}, SDPA attention"
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()} ({torch.cuda.get_device_properties(0).total_memory / 2**30:.0f} GiB), {how}"
-    hint = "; for a GPU on Colab: Runtime > Change runtime type > T4 GPU" if "COLAB_RELEASE_TAG" in os.environ else ""
+    hint = (
+        "; for a GPU on Colab: Runtime > Change runtime type > T4 GPU"
+        if "COLAB_RELEASE_TAG" in os.environ
+        else ""
+    )
     return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads), {how}{hint}"
 
 
@@ -97,7 +105,9 @@ def try_step(model: torch.nn.Module, max_length: int, dtype: str) -> Callable[[i
         ids = torch.ones(texts, max_length, dtype=torch.long, device=device)
         labels = torch.zeros(texts, dtype=torch.long, device=device)
         # AdamW keeps two moments a trained weight
-        moments = [torch.empty_like(p) for p in model.parameters() if p.requires_grad for _ in range(2)]
+        moments = [
+            torch.empty_like(p) for p in model.parameters() if p.requires_grad for _ in range(2)
+        ]
         try:
             with torch.autocast(device.type, TORCH_DTYPE[dtype], enabled=dtype != "fp32"):
                 model.train()(input_ids=ids, labels=labels).loss.backward()

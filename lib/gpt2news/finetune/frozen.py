@@ -12,7 +12,11 @@ from gpt2news.finetune.device import TORCH_DTYPE
 def blocks_of(model: torch.nn.Module) -> torch.nn.ModuleList:
     """The transformer blocks of a classification model, first to last."""
     layers = model.config.num_hidden_layers
-    return next(m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == layers)
+    return next(
+        m
+        for m in model.base_model.modules()
+        if isinstance(m, torch.nn.ModuleList) and len(m) == layers
+    )
 
 
 def freeze(model: torch.nn.Module, n: int) -> None:
@@ -74,7 +78,17 @@ class Keeper:
             order = sorted(range(len(texts)), key=lambda i: len(texts.ids[i]))
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]
-                ids = texts.collate([{"input_ids": texts.ids[i], "labels": 0, "rows": i, "states": torch.zeros(1)} for i in rows])
+                ids = texts.collate(
+                    [
+                        {
+                            "input_ids": texts.ids[i],
+                            "labels": 0,
+                            "rows": i,
+                            "states": torch.zeros(1),
+                        }
+                        for i in rows
+                    ]
+                )
                 with torch.autocast(device.type, TORCH_DTYPE[dtype], enabled=dtype != "fp32"):
                     self.model.base_model(input_ids=ids["input_ids"].to(device), use_cache=False)
                 for i, states in zip(rows, caught.pop().float().cpu(), strict=True):
@@ -104,8 +118,15 @@ def add_lora(model: torch.nn.Module, rank: int) -> torch.nn.Module:
     """
     from peft import LoraConfig, get_peft_model
 
-    transposed = model.config.model_type == "gpt2"  # its linear layers keep their weights the other way round
+    transposed = (
+        model.config.model_type == "gpt2"
+    )  # its linear layers keep their weights the other way round
     settings = LoraConfig(
-        task_type="SEQ_CLS", r=rank, lora_alpha=2 * rank, target_modules="all-linear", fan_in_fan_out=transposed, modules_to_save=["score"]
+        task_type="SEQ_CLS",
+        r=rank,
+        lora_alpha=2 * rank,
+        target_modules="all-linear",
+        fan_in_fan_out=transposed,
+        modules_to_save=["score"],
     )
     return get_peft_model(model, settings)

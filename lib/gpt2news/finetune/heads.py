@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from transformers import AutoConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+)
 
 from gpt2news.finetune.backbone import BackboneError, load
 
@@ -23,9 +26,15 @@ EXPORTABLE = ("last", "mean", "first")
 def pool(states: torch.Tensor, last: torch.Tensor, pooling: str) -> torch.Tensor:
     """(batch, tokens, width) states and (batch,) positions of the last real token -> (batch, width), for a pooling of EXPORTABLE."""
     if pooling == "mean":
-        real = (torch.arange(states.shape[1], device=states.device)[None, :] <= last[:, None]).unsqueeze(-1)
+        real = (
+            torch.arange(states.shape[1], device=states.device)[None, :] <= last[:, None]
+        ).unsqueeze(-1)
         return (states * real).sum(dim=1) / (last + 1)[:, None]
-    return states[:, 0] if pooling == "first" else states[torch.arange(states.shape[0], device=states.device), last]
+    return (
+        states[:, 0]
+        if pooling == "first"
+        else states[torch.arange(states.shape[0], device=states.device), last]
+    )
 
 
 class _Pooled:
@@ -34,17 +43,25 @@ class _Pooled:
     def __init__(self, config):
         super().__init__(config)
         if config.pooling == "flat":
-            self.score = torch.nn.Linear(config.padded_length * config.hidden_size, config.num_labels, bias=False)
+            self.score = torch.nn.Linear(
+                config.padded_length * config.hidden_size, config.num_labels, bias=False
+            )
             self.score.weight.data.normal_(std=config.initializer_range)
 
-    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None, **_) -> SequenceClassifierOutput:
+    def forward(
+        self, input_ids: torch.Tensor, labels: torch.Tensor | None = None, **_
+    ) -> SequenceClassifierOutput:
         """(batch, tokens) ids, padded on the right -> (batch, topics) logits, and the loss where labels are given."""
         last = (input_ids != self.config.pad_token_id).sum(dim=1).clamp(min=1) - 1
         if self.config.pooling in EXPORTABLE:
             logits = self.score(pool(self._states(input_ids), last, self.config.pooling))
         else:
-            states = self._states(_padded_left(input_ids, last, self.config.padded_length, self.config.pad_token_id))
-            logits = self.score(states.flatten(1) if self.config.pooling == "flat" else states[:, -1])
+            states = self._states(
+                _padded_left(input_ids, last, self.config.padded_length, self.config.pad_token_id)
+            )
+            logits = self.score(
+                states.flatten(1) if self.config.pooling == "flat" else states[:, -1]
+            )
         loss = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
@@ -52,7 +69,9 @@ class _Pooled:
         return self.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
 
 
-def _padded_left(input_ids: torch.Tensor, last: torch.Tensor, length: int, pad_token_id: int) -> torch.Tensor:
+def _padded_left(
+    input_ids: torch.Tensor, last: torch.Tensor, length: int, pad_token_id: int
+) -> torch.Tensor:
     place = torch.arange(length, device=input_ids.device)[None, :] - (length - 1 - last[:, None])
     return input_ids.gather(1, place.clamp(min=0)).where(place >= 0, pad_token_id)
 
@@ -65,18 +84,34 @@ def classifier_class(config, pooling: str) -> type:
     """
     if pooling not in POOLINGS:
         raise BackboneError(f"pooling {pooling!r}: there are {', '.join(POOLINGS)}")
-    causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    causal = (
+        type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+        and type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    )
     base = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)] if causal else None
     if base is not None:
         with torch.device("meta"):
-            causal = hasattr(base(config), "score")  # what such classes call the layer that reads one token's state
+            causal = hasattr(
+                base(config), "score"
+            )  # what such classes call the layer that reads one token's state
     if not causal:
-        raise BackboneError(f"a {config.model_type} model: a causal language model is needed, of the kind of GPT-2 or Llama")
-    return base if pooling == "last" else type(f"{pooling.capitalize()}Pooled{base.__name__}", (_Pooled, base), {})
+        raise BackboneError(
+            f"a {config.model_type} model: a causal language model is needed, of the kind of GPT-2 or Llama"
+        )
+    return (
+        base
+        if pooling == "last"
+        else type(f"{pooling.capitalize()}Pooled{base.__name__}", (_Pooled, base), {})
+    )
 
 
 def load_model(
-    backbone: str, topics: list[str], pad_token_id: int, max_length: int, from_scratch: bool = False, pooling: str = "last"
+    backbone: str,
+    topics: list[str],
+    pad_token_id: int,
+    max_length: int,
+    from_scratch: bool = False,
+    pooling: str = "last",
 ) -> torch.nn.Module:
     """A backbone with a new linear layer, one output a topic (fp32).
 
@@ -92,7 +127,9 @@ def load_model(
     if max_length > reads:
         raise BackboneError(f"max_length {max_length}: {backbone} reads {reads} tokens at most")
     if getattr(config, "activation_function", "") == "gelu_new":
-        config.activation_function = "gelu_pytorch_tanh"  # the same function in one kernel: a fifth faster on a CPU
+        config.activation_function = (
+            "gelu_pytorch_tanh"  # the same function in one kernel: a fifth faster on a CPU
+        )
     config.pooling = pooling
     if pooling not in EXPORTABLE:
         config.padded_length = max_length
@@ -102,7 +139,11 @@ def load_model(
     config.label2id = {topic: i for i, topic in enumerate(topics)}
     config.pad_token_id = pad_token_id
     config.problem_type = "single_label_classification"
-    config.use_cache = False  # keys and values are kept to generate text, which a classifier does not
+    config.use_cache = (
+        False  # keys and values are kept to generate text, which a classifier does not
+    )
     if from_scratch:
         return kind(config).float()
-    return load(kind.from_pretrained, backbone, config=config, dtype=torch.float32, use_safetensors=True)
+    return load(
+        kind.from_pretrained, backbone, config=config, dtype=torch.float32, use_safetensors=True
+    )

@@ -27,7 +27,9 @@ def check(settings: dict, out: Path) -> int:
         lowest, value = int(name in OVER_ZERO), settings[name]
         if type(value) is not int or value < lowest:
             kind = "a number over 0" if lowest else "0 or more"
-            raise ValueError(f"{name} = {value}: {kind} is needed{'' if type(value) is int else ', without a fraction'}")
+            raise ValueError(
+                f"{name} = {value}: {kind} is needed{'' if type(value) is int else ', without a fraction'}"
+            )
     if not (math.isfinite(settings["learning_rate"]) and settings["learning_rate"] > 0):
         raise ValueError(f"learning_rate = {settings['learning_rate']}: a number over 0 is needed")
     if not (math.isfinite(settings["price_per_hour"]) and settings["price_per_hour"] >= 0):
@@ -41,10 +43,14 @@ def check(settings: dict, out: Path) -> int:
         if path.exists() and not path.is_dir():
             raise ValueError(f"{name}: {path} is a file; a folder is needed")
     if folder.resolve() == out.resolve() or out.resolve() in folder.resolve().parents:
-        raise ValueError(f"checkpoints: {folder} is in the model folder, which is replaced at the end; choose one beside it")
+        raise ValueError(
+            f"checkpoints: {folder} is in the model folder, which is replaced at the end; choose one beside it"
+        )
     layers = load(AutoConfig.from_pretrained, settings["backbone"]).num_hidden_layers
     if settings["freeze"] > layers:
-        raise BackboneError(f"freeze = {settings['freeze']}: {settings['backbone']} has {layers} blocks")
+        raise BackboneError(
+            f"freeze = {settings['freeze']}: {settings['backbone']} has {layers} blocks"
+        )
     return _share(settings)
 
 
@@ -52,11 +58,17 @@ def _check_together(settings: dict) -> None:
     if settings["freeze"] and settings["lora"]:
         raise ValueError("freeze and lora: lora keeps all weights frozen already; choose one")
     if settings["from_scratch"] and (settings["freeze"] or settings["lora"]):
-        raise ValueError(f"from_scratch and {'freeze' if settings['freeze'] else 'lora'}: random weights that never learn; choose one")
+        raise ValueError(
+            f"from_scratch and {'freeze' if settings['freeze'] else 'lora'}: random weights that never learn; choose one"
+        )
     if settings["lora"] and os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("true", "1"):
-        raise ValueError("lora and FSDP: the adapters of a sharded model cannot be folded in; use one of them")
+        raise ValueError(
+            "lora and FSDP: the adapters of a sharded model cannot be folded in; use one of them"
+        )
     if settings["compile"] and not device.can_compile():
-        raise ValueError("compile: torch.compile finds no compiler here; install g++ (on a GPU: Triton), or leave it out")
+        raise ValueError(
+            "compile: torch.compile finds no compiler here; install g++ (on a GPU: Triton), or leave it out"
+        )
 
 
 def _share(settings: dict) -> int:
@@ -68,5 +80,7 @@ def _share(settings: dict) -> int:
         )
     micro = settings["micro_batch"] or share
     if share % micro:
-        raise ValueError(f"micro_batch = {micro}: a process reads {share} texts a step; use a number that divides {share}")
+        raise ValueError(
+            f"micro_batch = {micro}: a process reads {share} texts a step; use a number that divides {share}"
+        )
     return micro

@@ -37,8 +37,14 @@ class Progress(TrainerCallback):
 
     def _time(self, state) -> str:
         spent = time.monotonic() - self.began
-        left = spent / max(1, state.global_step - self.first_step) * (state.max_steps - state.global_step)
-        return f"{spent:.0f} s, {left:.0f} s left" + (f", cost so far {self.cost():.2f}" if self.price else "")
+        left = (
+            spent
+            / max(1, state.global_step - self.first_step)
+            * (state.max_steps - state.global_step)
+        )
+        return f"{spent:.0f} s, {left:.0f} s left" + (
+            f", cost so far {self.cost():.2f}" if self.price else ""
+        )
 
     def _line(self, text: str) -> None:
         self.lines.append(text)
@@ -55,9 +61,13 @@ class Progress(TrainerCallback):
         if not state.is_world_process_zero:
             self.say = lambda _: None
         elif in_notebook():
-            self.handle = display.display({"text/plain": "the first steps …"}, raw=True, display_id=True)
+            self.handle = display.display(
+                {"text/plain": "the first steps …"}, raw=True, display_id=True
+            )
         elif sys.stderr.isatty():
-            self.bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", leave=False)
+            self.bar = tqdm(
+                total=state.max_steps, initial=state.global_step, unit="step", leave=False
+            )
 
     def on_step_end(self, args, state, control, **_):
         if self.bar is not None:
@@ -97,8 +107,16 @@ class Progress(TrainerCallback):
         figure, axis = plt.subplots(figsize=(7.2, 2.8))
         for key, label in (("loss", "training"), ("eval_loss", "validation")):
             points = [(entry["epoch"], entry[key]) for entry in state.log_history if key in entry]
-            axis.plot(*zip(*points, strict=True) if points else ([], []), marker="o" if key == "eval_loss" else None, label=label)
-        axis.set(title=f"step {state.global_step} of {state.max_steps}: {self._time(state)}", xlabel="epoch", ylabel="loss (nats)")
+            axis.plot(
+                *zip(*points, strict=True) if points else ([], []),
+                marker="o" if key == "eval_loss" else None,
+                label=label,
+            )
+        axis.set(
+            title=f"step {state.global_step} of {state.max_steps}: {self._time(state)}",
+            xlabel="epoch",
+            ylabel="loss (nats)",
+        )
         axis.set(ylim=(0, None), xlim=(0, state.num_train_epochs))
         axis.legend()
         self.handle.update(figure)

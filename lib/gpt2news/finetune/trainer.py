@@ -28,7 +28,9 @@ class CheckpointError(OSError):
 
 def text_loss(outputs, labels: torch.Tensor, num_items_in_batch=None) -> torch.Tensor:
     """Cross-entropy (nats) summed over the real texts, divided by the texts of the whole step, however many turns and processes it has."""
-    total = torch.nn.functional.cross_entropy(outputs.logits.float(), labels, ignore_index=IGNORED, reduction="sum")
+    total = torch.nn.functional.cross_entropy(
+        outputs.logits.float(), labels, ignore_index=IGNORED, reduction="sum"
+    )
     return total / ((labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
 
 
@@ -93,9 +95,15 @@ class WatchfulTrainer(Trainer):
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 state = draft / name / "trainer_state.json"
-                state.write_text(state.read_text(encoding="utf-8").replace(str(draft), str(folder)), encoding="utf-8")
+                state.write_text(
+                    state.read_text(encoding="utf-8").replace(str(draft), str(folder)),
+                    encoding="utf-8",
+                )
                 os.replace(draft / name, folder / name)
-        except (OSError, RuntimeError) as error:  # torch and safetensors say a full disk in a RuntimeError of their own
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # torch and safetensors say a full disk in a RuntimeError of their own
             shutil.rmtree(draft, ignore_errors=True)
             whole = sort_checkpoints(str(folder))
             kept = f"{Path(whole[-1]).name} is whole" if whole else "there is none before it"
@@ -105,7 +113,9 @@ class WatchfulTrainer(Trainer):
         finally:
             self.args.output_dir = str(folder)
         if self.state.best_model_checkpoint:
-            self.state.best_model_checkpoint = self.state.best_model_checkpoint.replace(str(draft), str(folder))
+            self.state.best_model_checkpoint = self.state.best_model_checkpoint.replace(
+                str(draft), str(folder)
+            )
         if self.args.should_save:
             rotate_checkpoints(str(folder), 2, self.state.best_model_checkpoint)
         self.accelerator.wait_for_everyone()
@@ -125,7 +135,9 @@ class Rhythm(TrainerCallback):
         last = state.global_step % self.steps_an_epoch == 0
         if self.steps:
             self.due = state.global_step % self.steps == 0
-        elif state.global_step % 10 == 0 or last:  # clocks differ: the first process decides for all
+        elif (
+            state.global_step % 10 == 0 or last
+        ):  # clocks differ: the first process decides for all
             self.due = broadcast_object_list([time.monotonic() - self.saved > SAVE_EVERY])[0]
         if self.due and not last:
             self._save(control)

@@ -15,7 +15,7 @@ from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from transformers.activations import NewGELUActivation
 from transformers.trainer_callback import PrinterCallback
 
-from gpt2news.corpus import sha256_of
+from gpt2news.run import sha256_of
 from gpt2news.finetune import device, frozen
 from gpt2news.finetune.backbone import load_tokenizer, locate_backbone
 from gpt2news.finetune.data import Order, read_both, texts_of
@@ -23,7 +23,7 @@ from gpt2news.finetune.heads import load_model
 from gpt2news.finetune.options import check
 from gpt2news.finetune.progress import Progress
 from gpt2news.finetune.trainer import DivergedError, Rhythm, WatchfulTrainer, last_checkpoint
-from gpt2news.runs import atomic
+from gpt2news.run import atomic
 
 UNIMPORTANT = ("checkpoints", "checkpoint_steps", "price_per_hour", "micro_batch")  # to the weights
 
@@ -42,8 +42,17 @@ def _fingerprint(settings: dict, files: list[Path]) -> str:
     """What the weights depend on: a checkpoint of anything else must not be gone on from."""
     counted = {name: value for name, value in settings.items() if name not in UNIMPORTANT}
     where, revision = locate_backbone(settings["backbone"])
-    ours = sorted(path for path in Path(where).iterdir() if path.is_file()) if Path(where).is_dir() else []
-    facts = [counted, revision, torch.__version__, [[path.name, sha256_of(path)] for path in [*files, *ours]]]
+    ours = (
+        sorted(path for path in Path(where).iterdir() if path.is_file())
+        if Path(where).is_dir()
+        else []
+    )
+    facts = [
+        counted,
+        revision,
+        torch.__version__,
+        [[path.name, sha256_of(path)] for path in [*files, *ours]],
+    ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -83,7 +92,7 @@ def finetune(
         out: folder to write: Hugging Face layout (config.json, model.safetensors, tokenizer.json) and training.json.
         backbone: folder or hub name of a causal language model.
         from_scratch: use the backbone's shape with random weights.
-        normalise: put `corpus.NORMALISER` into the tokenizer (for a lower-cased corpus).
+        normalise: put `explore.NORMALISER` into the tokenizer (for a lower-cased corpus).
         epochs, batch_size, learning_rate: passes, texts a step over all processes, peak rate (warmed up over 10 %, then cosine to zero).
         max_length: tokens read of a text.
         pooling: what the new layer reads, see `heads.POOLINGS`.
@@ -110,7 +119,11 @@ def finetune(
         CheckpointError: a checkpoint could not be written.
         ValueError: a setting that makes no sense, here or together with another; data that cannot be used.
     """
-    settings = {name: value for name, value in locals().items() if name not in ("splits", "out", "val", "say")}
+    settings = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("splits", "out", "val", "say")
+    }
     out, began = Path(out), time.monotonic()
     turn = check(settings, out)
     folder = Path(checkpoints or out.with_name(f"{out.name}-checkpoints"))
@@ -138,11 +151,18 @@ def finetune(
     arguments.gradient_accumulation_steps = batch_size // (turn * arguments.world_size)
     with arguments.main_process_first():
         resumed = last_checkpoint(mine)
-        data = {part: texts_of(frame, topics, tokenizer, folder, part) for part, frame in parts.items()}
+        data = {
+            part: texts_of(frame, topics, tokenizer, folder, part) for part, frame in parts.items()
+        }
     keeper = None
     if freeze and epochs > 1 and arguments.world_size == 1 and not compile:
         keeper = frozen.keep_outputs(model, freeze, list(data.values()), dtype)
-    order = Order([len(row) for row in data["train"].ids], batch_size, seed, turn * arguments.world_size if arguments.world_size > 1 else 1)
+    order = Order(
+        [len(row) for row in data["train"].ids],
+        batch_size,
+        seed,
+        turn * arguments.world_size if arguments.world_size > 1 else 1,
+    )
     progress = Progress(say, price_per_hour)
     set_seed(seed)
     trainer = WatchfulTrainer(
@@ -151,7 +171,9 @@ def finetune(
         train_dataset=data["train"],
         eval_dataset=data["val"],
         data_collator=data["train"].collate,
-        compute_metrics=lambda p: {"accuracy": float((p.predictions.argmax(-1) == p.label_ids).mean())},
+        compute_metrics=lambda p: {
+            "accuracy": float((p.predictions.argmax(-1) == p.label_ids).mean())
+        },
         callbacks=[progress, Rhythm(order, checkpoint_steps, steps_an_epoch)],
         order=order,
         keeper=keeper,
@@ -165,11 +187,19 @@ def finetune(
         trainer.train(resume_from_checkpoint=resumed)
     finally:
         progress.close()
-    history = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
+    history = [
+        entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry
+    ]
     if not all(np.isfinite(entry.get("loss", entry.get("eval_loss"))) for entry in history):
-        raise DivergedError("the validation loss is not a number; lower learning_rate and run again")
+        raise DivergedError(
+            "the validation loss is not a number; lower learning_rate and run again"
+        )
     record = {
-        **{name: value for name, value in settings.items() if name not in ("checkpoints", "checkpoint_steps", "micro_batch")},
+        **{
+            name: value
+            for name, value in settings.items()
+            if name not in ("checkpoints", "checkpoint_steps", "micro_batch")
+        },
         "parameters": parameters,
         "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "topics": topics,

@@ -1,0 +1,142 @@
+"""What a chapter reads and leaves: one folder a run, `reports/<name>/`, every file written whole or not at all."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from newsserve.files import atomic, sha256_of
+
+__all__ = [
+    "CHAPTERS",
+    "ROOT",
+    "Run",
+    "atomic",
+    "companion",
+    "parameters_of",
+    "reports_root",
+    "sha256_of",
+]
+
+CHAPTERS = ("01_explore", "02_split", "03_finetune", "04_evaluate", "05_deploy")
+
+
+def _repository() -> Path:
+    """The clone that one stands in, else the one that this library was installed from.
+
+    So a notebook that is run by plain papermill writes into the reports of its own repository, whichever copy of the
+    library its kernel has installed.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "notebooks" / "01_explore.ipynb").exists() and (
+            folder / "lib" / "gpt2news"
+        ).is_dir():
+            return folder
+    return Path(__file__).resolve().parents[2]
+
+
+ROOT = _repository()
+
+
+def reports_root() -> Path:
+    """`reports/` of the repository, or the folder that `GPT2NEWS_REPORTS` names."""
+    return Path(os.environ.get("GPT2NEWS_REPORTS") or ROOT / "reports")
+
+
+def companion(package: str, chapter: str) -> ModuleType:
+    """The module `notebooks/<package>/<name>.py` that belongs to a chapter; its name is the chapter's without the number.
+
+    `exercises` holds the checks of a chapter's exercises, `sentences` its conditional prose: content of the tutorial, not
+    library.
+    """
+    notebooks = str(ROOT / "notebooks")
+    if notebooks not in sys.path:
+        sys.path.insert(0, notebooks)
+    return importlib.import_module(f"{package}.{chapter.partition('_')[2]}")
+
+
+def parameters_of(notebook: Path) -> dict[str, object]:
+    """The defaults of a notebook's `parameters` cell: literals, read without running anything.
+
+    Raises:
+        ValueError: there is not exactly one such cell.
+    """
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    if len(tagged) != 1:
+        raise ValueError(
+            f"{notebook.name}: {len(tagged)} cells are tagged `parameters`; one is needed"
+        )
+    source = "".join(tagged[0]["source"])
+    assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in assigned}
+
+
+class Run:
+    """The folder of one run, as the notebooks see it.
+
+    Attributes:
+        folder: `reports/<name>`; made when missing.
+    """
+
+    def __init__(self, name: str):
+        if not name or name != Path(name).name or name.startswith("."):
+            raise ValueError(f"run name {name!r}: a plain folder name is needed, such as 'quick'")
+        self.name = name
+        self.folder = reports_root() / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, *parts: str) -> Path:
+        """A path under the run's folder."""
+        return self.folder.joinpath(*parts)
+
+    def needs(self, *parts: str, chapter: str) -> Path:
+        """A file or folder that an earlier chapter made.
+
+        Raises:
+            FileNotFoundError: it is not there; the message says which chapter makes it.
+        """
+        path = self.path(*parts)
+        if not path.exists():
+            raise FileNotFoundError(
+                f"reports/{self.name}/{'/'.join(parts)} is not there: run chapter {chapter} first"
+            )
+        return path
+
+    def settings(self, chapter: str) -> dict[str, object]:
+        """What `chapter` would run with here: its notebook's defaults, under the profile of this run's name if there is one.
+
+        For a chapter that was opened alone and makes what an earlier one would have left.
+        """
+        import yaml
+
+        settings = parameters_of(ROOT / "notebooks" / f"{chapter}.ipynb")
+        profile = ROOT / "notebooks" / "profiles" / f"{self.name}.yaml"
+        if profile.exists():
+            settings |= (yaml.safe_load(profile.read_text(encoding="utf-8")) or {}).get(
+                chapter
+            ) or {}
+        return settings
+
+    @property
+    def metrics(self) -> dict:
+        """What the chapters have recorded so far (`metrics.json`)."""
+        path = self.path("metrics.json")
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def save_metrics(self, **sections: dict) -> None:
+        """Put sections into `metrics.json`; a section that is there already is replaced whole."""
+        self.write_json("metrics.json", {"profile": self.name, **self.metrics, **sections})
+
+    def write_json(self, name: str, content: dict) -> None:
+        """Write one JSON file of the run."""
+        with atomic(self.path(name)) as file:
+            file.write_text(
+                json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )

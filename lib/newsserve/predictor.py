@@ -1,0 +1,210 @@
+"""Texts in, topics with probabilities out, from a folder that chapter 05 made."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from tokenizers import Tokenizer
+
+from newsserve.files import sha256_of
+
+MANIFEST = "serving.json"
+CHUNK = 256  # texts that are held as tokens at a time
+
+
+class ModelFolderError(ValueError):
+    """A folder that cannot be served; the message names the file and the way out."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one text.
+
+    Attributes:
+        topic: the likeliest topic.
+        probability: of that topic, calibrated on validation.
+        answered: False means "not sure": the probability is under the folder's threshold, or there was nothing to read.
+        probabilities: topic -> probability, likeliest first.
+        tokens: tokens read; `truncated` when the text has more.
+    """
+
+    topic: str
+    probability: float
+    answered: bool
+    probabilities: dict[str, float]
+    tokens: int
+    truncated: bool
+
+
+class Predictor:
+    """`Predictor(folder)(texts)` gives one `Answer` a text. Safe to use from several threads.
+
+    The folder holds `serving.json` (topics, max_length, pad_token_id, temperature, threshold, model, sha256 of each file),
+    `tokenizer.json` and the ONNX model. Nothing else is opened, and no pickle ever.
+
+    Args:
+        folder: made by chapter 05.
+        model: another ONNX file of the folder than the one that serving.json names.
+        threads: of ONNX Runtime; default all cores.
+
+    Raises:
+        ModelFolderError: a file is missing, changed, or does not fit the others.
+    """
+
+    def __init__(self, folder: str | Path, model: str | None = None, threads: int | None = None):
+        folder = Path(folder)
+        if not (folder / MANIFEST).is_file():
+            raise ModelFolderError(
+                f"{folder}: no {MANIFEST}; give a folder that chapter 05 made (reports/<profile>/onnx)"
+            )
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            self.topics: list[str] = list(manifest["topics"])
+            self.max_length = int(manifest["max_length"])
+            self.temperature = float(manifest["temperature"])
+            self.threshold = float(manifest["threshold"])
+            self.pad = int(manifest["pad_token_id"])
+            self.model_file = model or manifest["model"]
+            hashes = dict(manifest["sha256"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFolderError(
+                f"{folder / MANIFEST}: {error!r}; make the folder again with chapter 05"
+            ) from error
+        for name in ("tokenizer.json", self.model_file):
+            if name not in hashes or not (folder / name).is_file():
+                raise ModelFolderError(f"{folder}: {name} is not there or not listed in {MANIFEST}")
+            if sha256_of(folder / name) != hashes[name]:
+                raise ModelFolderError(
+                    f"{folder / name}: not the file that {MANIFEST} lists (sha256 differs); copy the folder again"
+                )
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_truncation()
+        self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
+        self.threads = threads or (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
+        self._path, self._sessions, self._lock = folder / self.model_file, {}, threading.Lock()
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="predictor")
+        outputs = self._session(self.threads).get_outputs()[0].shape[-1]
+        if outputs != len(self.topics):
+            raise ModelFolderError(
+                f"{folder}: {self.model_file} has {outputs} outputs, {MANIFEST} {len(self.topics)} topics"
+            )
+
+    def _session(self, threads: int) -> ort.InferenceSession:
+        with self._lock:
+            if threads not in self._sessions:
+                options = ort.SessionOptions()
+                options.log_severity_level = 3
+                options.intra_op_num_threads = threads
+                self._sessions[threads] = ort.InferenceSession(
+                    str(self._path), options, providers=["CPUExecutionProvider"]
+                )
+            return self._sessions[threads]
+
+    def encode(self, text: str) -> tuple[list[int], bool]:
+        """Token ids of a text, at most `max_length`, and whether there are more.
+
+        Of a very long text only as much is tokenised as is needed, so that memory does not grow with it.
+        """
+        text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes "?"
+        length = 32 * self.max_length
+        while True:
+            head = text if len(text) <= length else text[:length].rpartition(" ")[0]
+            ids = self.tokenizer.encode(head, add_special_tokens=False).ids
+            if len(ids) > self.max_length or len(text) <= length:
+                return ids[: self.max_length] or [self.pad], len(ids) > self.max_length
+            length *= 4
+
+    def logits(self, texts: list[str]) -> np.ndarray:
+        """(n, topics) scores before calibration.
+
+        Each text runs by itself: int8 scales are taken from what is run together, so in a batch an answer would depend on its
+        neighbours. One text uses all threads, several run side by side on one thread each.
+        """
+        return self._score([self.encode(text)[0] for text in texts])
+
+    def _score(self, rows: list[list[int]]) -> np.ndarray:
+        many = len(rows) > 1 and self.threads > 1
+        session = self._session(1 if many else self.threads)
+
+        def run(ids: list[int]) -> np.ndarray:
+            inputs = {
+                "input_ids": np.array([ids], dtype=np.int64),
+                "last": np.array([len(ids) - 1], dtype=np.int64),
+            }
+            return session.run(
+                None, {node.name: inputs[node.name] for node in session.get_inputs()}
+            )[0][0]
+
+        scores = list(self._pool.map(run, rows)) if many else [run(ids) for ids in rows]
+        return np.array(scores, dtype=np.float32).reshape(len(rows), len(self.topics))
+
+    def __call__(self, texts: Iterable[str]) -> list[Answer]:
+        """One `Answer` a text, in order; the same whatever the other texts are."""
+        if isinstance(texts, str):
+            raise TypeError("a list of texts is needed, not one text")
+        texts, answers = list(texts), []
+        for start in range(0, len(texts), CHUNK):
+            chunk = texts[start : start + CHUNK]
+            encoded = [self.encode(text) for text in chunk]
+            scaled = self._score([ids for ids, _ in encoded]).astype(np.float64) / self.temperature
+            exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+            for text, (ids, truncated), row in zip(
+                chunk, encoded, exp / exp.sum(axis=1, keepdims=True), strict=True
+            ):
+                answers.append(self._answer(text, ids, truncated, row))
+        return answers
+
+    def _answer(
+        self, text: str, ids: list[int], truncated: bool, probabilities: np.ndarray
+    ) -> Answer:
+        ranked = {
+            self.topics[i]: float(probabilities[i])
+            for i in np.argsort(-probabilities, kind="stable")
+        }
+        topic = next(iter(ranked))
+        something = bool(text.strip()) and ids != [self.pad]
+        return Answer(
+            topic,
+            ranked[topic],
+            something and ranked[topic] >= self.threshold,
+            ranked,
+            len(ids) * something,
+            truncated,
+        )
+
+    def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:
+        """How much each word spoke for the topic: occlusion, Zeiler and Fergus, ECCV 2014.
+
+        Args:
+            text: one text; what the model does not read of it is not explained.
+            passes: at most this many variants are scored; of a longer text, neighbouring words are left out together and share the drop.
+
+        Returns:
+            The words in order, each with the fall of the top topic's probability when the word is left out (negative: it spoke against).
+        """
+        ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
+        if not ends:
+            return []
+        words = text.split()[: len(text[: ends[-1][1]].split())]
+        size = -(-len(words) // passes)
+        starts = range(0, len(words), size)
+        whole, *without = self(
+            [" ".join(words), *(" ".join(words[:i] + words[i + size :]) for i in starts)]
+        )
+        drops = [
+            (whole.probability - answer.probabilities[whole.topic]) / len(words[i : i + size])
+            for i, answer in zip(starts, without, strict=True)
+        ]
+        return [(word, drops[i // size]) for i, word in enumerate(words)]

@@ -1,0 +1,104 @@
+"""Exercises of chapter 02."""
+
+import pandas as pd
+
+from gpt2news import split
+from exercises import check, exercise, near, share
+
+
+@exercise("02.choose", str)
+def _choose(answer, given):
+    if answer == "val":
+        return (
+            True,
+            "Validation is for choosing. Its score of the winner is a little too good for that very reason; test gives the fair one.",
+        )
+    hints = {
+        "test": "A part that chose the winner cannot judge it any more: among many settings one is lucky on these very texts.",
+        "train": "The model has seen these texts; the setting that learns them by heart would win.",
+    }
+    return False, hints.get(
+        answer, f"`{answer}` is not one of the parts: {', '.join(split.PARTS)}."
+    )
+
+
+@exercise("02.straddle", float)
+def _straddle(answer, given):
+    train, test = 1 - given["val_share"] - given["test_share"], given["test_share"]
+    return share(
+        answer, 2 * train * test,
+        f"2 × {train:.2f} × {test:.2f} = {2 * train * test:.2f}: of a hundred pairs, {200 * train * test:.0f} would let the exam leak.",
+        (train * test, "Nearly: either twin may be the one in test, so this happens in two ways."),
+        (test, "That is the chance that one given twin is in test. The other must be in training as well."),
+        (1 - train**2 - test**2 - given["val_share"] ** 2, "That is the chance that they stand in different parts, validation included."),
+        otherwise="First twin in training and second in test, or the other way round: multiply the shares, add the two ways.",
+    )  # fmt: skip
+
+
+@exercise("02.seed", float)
+def _seed(answer, given):
+    ours = set(split.read_split(given["record"].path("splits"))["test"]["source_id"])
+    again = split.split_corpus(
+        given["texts"], given["seed"] + 1, given["val_share"], given["test_share"]
+    )
+    theirs = set(again.loc[again["split"] == "test", "source_id"])
+    expected = len(ours & theirs) / len(ours)
+    return share(
+        answer, expected,
+        f"{len(ours & theirs)} of {len(ours)} stay. Another exam, so another score: this is what an interval (chapter 04) is about.",
+        (1 - expected, "That is the share that left. How many stayed?"),
+        (1.0, "All of them stay only if the seed is the same. Draw with `seed + 1`."),
+        otherwise="`split.split_corpus(texts, seed + 1, val_share, test_share)`, keep the rows whose split is test, compare `source_id`.",
+    )  # fmt: skip
+
+
+@exercise("02.capitals", float)
+def _capitals(answer, given):
+    parts = split.read_split(given["record"].path("splits"))
+    planted = (
+        parts["test"]
+        .head(1)
+        .assign(source_id="planted", text=parts["test"]["text"].head(1).str.upper())
+    )
+    before = len(split.find_leaks(parts))
+    found = len(split.find_leaks({**parts, "train": pd.concat([parts["train"], planted])}))
+    if answer == found:
+        return (
+            True,
+            f"The gate reads normalised text, so shouting does not fool it: {found} leaked text, where there had been {before}.",
+        )
+    if answer == before:
+        return (
+            False,
+            'That is the count without the planted text. Is it really in `parts["train"]` when you call `find_leaks(parts)`?',
+        )
+    return (
+        False,
+        f"Plant one text, call `split.find_leaks(parts)`, count the rows. You have {answer:g}.",
+    )
+
+
+@exercise("02.enough", float)
+def _enough(answer, given):
+    exact, worst = 1.96**2 * 0.95 * 0.05 / 0.02**2, 1.96**2 * 0.25 / 0.02**2
+    if near(answer, exact, within=0.02):
+        ours = len(split.read_split(given["record"].path("splits"))["test"])
+        margin = 1.96 * (0.95 * 0.05 / ours) ** 0.5
+        return (
+            True,
+            f"About {exact:.0f}. Our {ours:,} test texts pin an accuracy of 0.95 down to ± {100 * margin:.1f} points.",
+        )
+    slips = [
+        (
+            worst,
+            "That is for an accuracy of one half, the worst case. Near 0.95 the results vary less: p (1 - p) is smaller.",
+        ),
+        (
+            exact / 1.96**2,
+            "That makes one standard error two points wide. 95 % of the time means 1.96 of them.",
+        ),
+        (exact / 4, "That is for ± 4 points: the margin goes to either side."),
+        (exact**0.5, "Square it: the margin shrinks with the *root* of the number of texts."),
+    ]
+    told = "The margin is 1.96 × √(p (1 - p) / n), with p = 0.95 and a margin of 0.02. Solve for n."
+    return False, next((why for value, why in slips if near(answer, value, within=0.02)), told)

@@ -1,0 +1,144 @@
+"""AWS on loopback: moto's server in this process, behind a layer that records calls and can answer in AWS's place.
+
+The layer does what moto cannot: a job that fails, an endpoint that never gets healthy, stop_*_job, quotas, policy simulation.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from urllib.parse import parse_qs
+
+REGION, ACCOUNT = "us-east-1", "123456789012"
+ROLE, BUCKET = f"arn:aws:iam::{ACCOUNT}:role/news-role", "news-bucket"
+Reply = tuple[int, str, bytes]
+
+
+def reply(content: dict, status: int = 200) -> Reply:
+    return status, "application/x-amz-json-1.1", json.dumps(content).encode()
+
+
+def refusal(code: str, says: str, status: int = 400) -> Reply:
+    """A refusal by one of the services that speak JSON."""
+    return reply({"__type": code, "message": says}, status)
+
+
+def refusal_in_xml(code: str, says: str, status: int = 400) -> Reply:
+    """A refusal by STS or IAM."""
+    content = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{says}</Message></Error></ErrorResponse>"
+    return status, "text/xml", content.encode()
+
+
+@lru_cache
+def client(service: str):
+    """A boto3 client of the tests' own; the loopback address and the dummy keys are in the environment by then."""
+    import boto3
+
+    return boto3.client(service)
+
+
+def answer_lines(body: dict) -> None:
+    """For `after["CreateTransformJob"]`: what a real job would leave, here each text's length."""
+    s3 = client("s3")
+    place = body["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].removeprefix(
+        f"s3://{BUCKET}/"
+    )
+    lines = (
+        s3.get_object(Bucket=BUCKET, Key=f"{place}texts.jsonl")["Body"].read().decode().splitlines()
+    )
+    out = body["TransformOutput"]["S3OutputPath"].removeprefix(f"s3://{BUCKET}/")
+    content = "".join(
+        json.dumps({"length": len(json.loads(line)["text"])}) + "\n" for line in lines
+    )
+    s3.put_object(Bucket=BUCKET, Key=f"{out}texts.jsonl.out", Body=content.encode())
+
+
+class Cloud:
+    """The recorded calls, and what is answered in moto's place.
+
+    Attributes:
+        calls: (operation, body), in order.
+        answers: operation -> function of the body; it gives a reply, or None to let moto answer.
+        after: operation -> function of the body, called once moto has answered.
+    """
+
+    def __init__(self, moto_app):
+        self.moto_app, self.address = moto_app, ""
+        self.calls: list[tuple[str, dict]] = []
+        self.answers: dict[str, Callable[[dict], Reply | None]] = {}
+        self.after: dict[str, Callable[[dict], None]] = {}
+
+    def __call__(self, environ, start_response):
+        target, form = (
+            environ.get("HTTP_X_AMZ_TARGET"),
+            "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", ""),
+        )
+        invoked = environ["PATH_INFO"].startswith("/endpoints/")
+        if target or form or invoked:
+            raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = io.BytesIO(raw)
+            body = (
+                {key: values[0] for key, values in parse_qs(raw.decode()).items()}
+                if form
+                else json.loads(raw or b"{}")
+            )
+            operation = (
+                target.split(".")[-1] if target else body["Action"] if form else "InvokeEndpoint"
+            )
+            self.calls.append((operation, body))
+            answer = self.answers.get(operation, lambda _: None)(body)
+            if answer:
+                status, kind, content = answer
+                start_response(
+                    f"{status} .", [("Content-Type", kind), ("Content-Length", str(len(content)))]
+                )
+                return [content]
+            answered = self.moto_app(environ, start_response)
+            if operation in self.after:
+                answered = [b"".join(answered)]
+                self.after[operation](body)
+            return answered
+        return self.moto_app(environ, start_response)
+
+    def called(self, operation: str) -> list[dict]:
+        """Bodies of the calls of one operation."""
+        return [body for name, body in self.calls if name == operation]
+
+    def passing(self, decision: str) -> Callable[[dict], Reply]:
+        """An answer of iam:SimulatePrincipalPolicy."""
+        member = f"<member><EvalActionName>iam:PassRole</EvalActionName><EvalDecision>{decision}</EvalDecision></member>"
+        body = (
+            '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><SimulatePrincipalPolicyResult>'
+            f"<IsTruncated>false</IsTruncated><EvaluationResults>{member}</EvaluationResults></SimulatePrincipalPolicyResult>"
+            "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></SimulatePrincipalPolicyResponse>"
+        )
+        return lambda _: (200, "text/xml", body.encode())
+
+    def quota(self, name: str, value: float) -> Callable[[dict], Reply]:
+        """An answer of service-quotas:ListServiceQuotas."""
+        return lambda _: reply(
+            {"Quotas": [{"QuotaName": "other", "Value": 5.0}, {"QuotaName": name, "Value": value}]}
+        )
+
+    @property
+    def sagemaker(self):
+        """moto's own record of SageMaker: its objects can be changed, say to a job that failed."""
+        from moto.backends import get_backend
+
+        return get_backend("sagemaker")[ACCOUNT][REGION]
+
+    def change(self, kind: str, **facts) -> Callable[[dict], None]:
+        """For `after`: the job or endpoint that was just made gets other facts."""
+        key = {
+            "training_jobs": "TrainingJobName",
+            "endpoints": "EndpointName",
+            "transform_jobs": "TransformJobName",
+        }[kind]
+
+        def change(body: dict) -> None:
+            for name, value in facts.items():
+                setattr(getattr(self.sagemaker, kind)[body[key]], name, value)
+
+        return change

@@ -1,0 +1,118 @@
+"""Fixtures: AWS on loopback, empty or with all in place."""
+
+import json
+import signal
+import threading
+from urllib.request import Request, urlopen
+
+import pytest
+from aws_stand_in import BUCKET, REGION, ROLE, Cloud, client
+
+
+@pytest.fixture(scope="session")
+def _server():
+    pytest.importorskip("moto", reason="moto[server] is not installed")
+    from moto.moto_server.werkzeug_app import (
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server
+
+    class Quiet(MotoRequestHandler):
+        def log(self, *_):
+            pass
+
+    cloud = Cloud(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, cloud, threaded=True, request_handler=Quiet)
+    cloud.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield cloud
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _read_aws_service_models_once():
+    """Each boto3 session reads megabytes of JSON anew; here all share one reader."""
+    loaders = pytest.importorskip("botocore.loaders", reason="boto3 is not installed")
+    loader = loaders.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda *_: loader)
+        yield
+
+
+@pytest.fixture
+def outside(_server, monkeypatch, tmp_path):
+    """The cloud as someone finds it who has keys and a region, and nothing else: no role, no bucket, no image, no quota."""
+    urlopen(Request(f"{_server.address}/moto-api/reset", method="POST")).close()
+    _server.calls.clear(), _server.answers.clear(), _server.after.clear()
+    for name in (
+        "AWS_PROFILE",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "SAGEMAKER_ROLE",
+        "SAGEMAKER_BUCKET",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", _server.address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    return _server
+
+
+@pytest.fixture
+def cloud(outside, monkeypatch):
+    """The cloud with role, bucket, images and quotas in place."""
+    from newscloud.account import SERVING_IMAGE, TRAINING_IMAGE
+
+    trust = {
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ]
+    }
+    client("iam").create_role(RoleName="news-role", AssumeRolePolicyDocument=json.dumps(trust))
+    client("s3").create_bucket(Bucket=BUCKET)
+    for image in (TRAINING_IMAGE, SERVING_IMAGE):
+        repository, tag = image.split(":")
+        client("ecr").create_repository(repositoryName=repository)
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+                "image": image,
+            }
+        )
+        client("ecr").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
+    monkeypatch.setenv("SAGEMAKER_ROLE", ROLE)
+    monkeypatch.setenv("SAGEMAKER_BUCKET", BUCKET)
+    outside.answers["SimulatePrincipalPolicy"] = outside.passing("allowed")
+    outside.answers["ListServiceQuotas"] = outside.quota(
+        "ml.g4dn.xlarge for spot training job usage", 1
+    )
+    outside.calls.clear()
+    return outside
+
+
+@pytest.fixture
+def aws(cloud):
+    import newscloud as sagemaker
+
+    return sagemaker.connect()
+
+
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, also where the tests were started in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -1,0 +1,402 @@
+"""The training job: what goes up, the request, the log, the cost, what comes down, and what is stopped."""
+
+import ast
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from aws_stand_in import BUCKET, ROLE, client, refusal, reply
+
+from gpt2news import run
+import newscloud as sagemaker
+from gpt2news.run import ROOT
+from newsreport import code_behind
+from newscloud import jobs
+
+SETTINGS = {
+    "backbone": "openai-community/gpt2",
+    "normalise": True,
+    "epochs": 2,
+    "learning_rate": 5e-5,
+    "pooling": "last",
+    "seed": 0,
+}
+MODEL = {
+    "config.json": b"{}",
+    "model.safetensors": b"weights",
+    "tokenizer.json": b"{}",
+    "training.json": b'{"epochs": 2, "parameters": 7}',
+}
+GPU = {"instance": "ml.g4dn.xlarge", "poll": 0.01}
+
+
+def archive(entries: dict[str, bytes] | list[tarfile.TarInfo], path: Path | None = None) -> bytes:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as tar:
+        for entry in entries:
+            info = entry if isinstance(entry, tarfile.TarInfo) else tarfile.TarInfo(entry)
+            content = entries[entry] if isinstance(entries, dict) else b""
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    if path:
+        path.write_bytes(raw.getvalue())
+    return raw.getvalue()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path))
+    run = run.Run("my_run")
+    run.path("splits").mkdir()
+    for part in ("train", "val", "test"):
+        run.path("splits", f"{part}.csv").write_text(f'"text","topic"\n"a {part} text","sport"\n')
+    return run
+
+
+@pytest.fixture
+def finished(cloud):
+    """The artifact that a real job would have left, as soon as the job is made."""
+
+    def leave(body):
+        place = body["OutputDataConfig"]["S3OutputPath"].removeprefix(f"s3://{BUCKET}/")
+        key = f"{place}/{body['TrainingJobName']}/output/model.tar.gz"
+        client("s3").put_object(Bucket=BUCKET, Key=key, Body=archive(MODEL))
+
+    cloud.after["CreateTrainingJob"] = leave
+    return cloud
+
+
+def keys() -> dict[str, int]:
+    return {
+        entry["Key"]: entry["Size"]
+        for entry in client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+    }
+
+
+def test_a_job_end_to_end(finished, aws, run):
+    said = []
+    training = sagemaker.train(aws, run, SETTINGS, hours=1.5, say=said.append, **GPU)
+    assert {key: training[key] for key in ("epochs", "parameters")} == {
+        "epochs": 2,
+        "parameters": 7,
+    }
+    assert training["job"]["usd"] == pytest.approx(0.736 * training["job"]["seconds_billed"] / 3600)
+    assert {path.name: path.read_bytes() for path in run.path("model").iterdir()} == MODEL
+    (request,) = finished.called("CreateTrainingJob")
+    name = training["job"]["name"]
+    assert name.startswith("gpt2-news-my-run-")
+    assert request["RoleArn"] == ROLE
+    image = request["AlgorithmSpecification"]["TrainingImage"]
+    assert (
+        image
+        == "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.13-cu133-amzn2023-sagemaker"
+    )
+    assert request["EnableManagedSpotTraining"] is True
+    assert request["StoppingCondition"] == {
+        "MaxRuntimeInSeconds": 5400,
+        "MaxWaitTimeInSeconds": 10800,
+    }
+    assert request["CheckpointConfig"] == {
+        "S3Uri": f"s3://{BUCKET}/gpt2-news/{name}/checkpoints/",
+        "LocalPath": "/opt/ml/checkpoints",
+    }
+    assert request["ResourceConfig"]["InstanceType"] == "ml.g4dn.xlarge"
+    assert request["Tags"] == [{"Key": "project", "Value": "gpt2-news"}]
+    assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == ["train", "val"]
+    given = {key: json.loads(value) for key, value in request["HyperParameters"].items()}
+    assert SETTINGS.items() <= given.items()
+    assert given["sagemaker_program"] == "train.py"
+    assert "sagemaker_torch_distributed_enabled" not in given
+    up = {key.removeprefix(f"gpt2-news/{name}/") for key in keys()}
+    assert {"train/train.csv", "val/val.csv", "source/sourcedir.tar.gz"} <= up
+    assert not any("test" in key for key in up), "the test part stays at home"
+    assert any("so far" in line for line in said)
+    assert sagemaker.inventory(aws) == []
+
+
+def test_a_local_backbone_is_uploaded_as_a_channel(finished, aws, run, tmp_path):
+    backbone = tmp_path / "tiny"
+    backbone.mkdir()
+    (backbone / "config.json").write_text("{}")
+    (backbone / "model.safetensors").write_text("w")
+    sagemaker.train(aws, run, {**SETTINGS, "backbone": str(backbone)}, say=[].append, **GPU)
+    (request,) = finished.called("CreateTrainingJob")
+    assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == [
+        "train",
+        "val",
+        "backbone",
+    ]
+    assert "backbone" not in request["HyperParameters"]
+    assert str(tmp_path) not in json.dumps(request)
+    assert {key.split("/")[-1] for key in keys() if "/backbone/" in key} == {
+        "config.json",
+        "model.safetensors",
+    }
+
+
+@pytest.mark.parametrize(
+    ("instance", "instances", "spot"),
+    [("ml.g5.12xlarge", 1, False), ("ml.g5.xlarge", 2, True), ("ml.p9.big", 2, True)],
+)
+def test_torchrun_when_more_than_one_gpu_or_instance(aws, instance, instances, spot):
+    request = jobs.request(
+        aws,
+        "n",
+        {},
+        instance=instance,
+        instances=instances,
+        spot=spot,
+        hours=1,
+        image=jobs.TRAINING_IMAGE,
+        channels=["train"],
+    )
+    assert request["HyperParameters"]["sagemaker_torch_distributed_enabled"] == "true"
+    assert request["ResourceConfig"]["InstanceCount"] == instances
+    assert ("MaxWaitTimeInSeconds" in request["StoppingCondition"]) is spot
+
+
+def test_the_source_is_the_library_and_the_same_each_time(tmp_path):
+    first, second = jobs.pack_source(tmp_path / "a.tar.gz"), jobs.pack_source(tmp_path / "b.tar.gz")
+    assert first.read_bytes() == second.read_bytes()
+    with tarfile.open(first) as tar:
+        names = set(tar.getnames())
+        assert (
+            tar.extractfile("gpt2news/splits.py").read()
+            == (ROOT / "lib" / "gpt2news" / "splits.py").read_bytes()
+        )
+    assert {"train.py", "requirements.txt", "gpt2news/__init__.py"} <= names
+    assert not [
+        name for name in names if "__pycache__" in name or name.endswith((".pyc", ".ipynb"))
+    ]
+
+
+def test_the_training_container_installs_all_that_the_source_imports():
+    source = (ROOT / "deploy" / "sagemaker" / "train.py").read_text()
+    trees = [ast.parse(source), *(ast.parse(path.read_text()) for path in code_behind(source))]
+    named = [
+        node
+        for tree in trees
+        for node in tree.body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
+    modules = {
+        name.split(".")[0]
+        for node in named
+        for name in ([node.module] if hasattr(node, "module") else [a.name for a in node.names])
+    }
+    others = (
+        modules - set(sys.stdlib_module_names) - {"gpt2news", "torch", "numpy"}
+    )  # the image brings the last two
+    assert "transformers" in others
+    installed = re.findall(
+        r"^([\w-]+)==",
+        (ROOT / "deploy" / "sagemaker" / "requirements.txt").read_text(),
+        re.MULTILINE,
+    )
+    assert {
+        {"sklearn": "scikit-learn", "IPython": "ipython"}.get(name, name) for name in others
+    } <= set(installed)
+
+
+def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run):
+    reason = "AlgorithmError: ExecuteUserScriptError: train.csv row 7: text is empty"
+    fail = cloud.change(
+        "training_jobs",
+        training_job_status="Failed",
+        secondary_status="Failed",
+        failure_reason=reason,
+    )
+
+    def log_and_fail(body):
+        logs, stream = client("logs"), f"{body['TrainingJobName']}/algo-1-1"
+        logs.create_log_group(logGroupName=jobs.LOGS)
+        logs.create_log_stream(logGroupName=jobs.LOGS, logStreamName=stream)
+        event = {"timestamp": int(time.time() * 1000), "message": "epoch 1/2 of the log\n"}
+        logs.put_log_events(logGroupName=jobs.LOGS, logStreamName=stream, logEvents=[event])
+        fail(body)
+
+    cloud.after["CreateTrainingJob"] = log_and_fail
+    said = []
+    with pytest.raises(
+        sagemaker.SageMakerError,
+        match=r"failed: AlgorithmError.*row 7: text is empty.*epoch 1/2 of the log",
+    ):
+        sagemaker.train(aws, run, SETTINGS, say=said.append, **GPU)
+    assert said.count("  | epoch 1/2 of the log") == 1
+    assert not run.path("model").exists()
+
+
+def test_a_job_over_its_time_says_to_raise_the_hours(cloud, aws, run):
+    cloud.after["CreateTrainingJob"] = cloud.change(
+        "training_jobs", training_job_status="Stopped", secondary_status="MaxRuntimeExceeded"
+    )
+    with pytest.raises(
+        sagemaker.SageMakerError, match=r"stopped: MaxRuntimeExceeded.*raise the hours"
+    ):
+        sagemaker.train(aws, run, SETTINGS, say=[].append, **GPU)
+
+
+def test_quota_0_at_the_last_moment(cloud, aws, run):
+    cloud.answers["CreateTrainingJob"] = lambda _: refusal(
+        "ResourceLimitExceeded", "The limit 'ml.g4dn.xlarge' is 0 Instances."
+    )
+    with pytest.raises(
+        sagemaker.SageMakerError,
+        match=r"ResourceLimitExceeded.*ask for more in the Service Quotas console",
+    ):
+        sagemaker.train(aws, run, SETTINGS, say=[].append, **GPU)
+
+
+def test_a_bucket_that_is_not_there(cloud, run):
+    with pytest.raises(sagemaker.SageMakerError, match=r"NoSuchBucket|bucket does not exist"):
+        sagemaker.train(sagemaker.connect(bucket="nowhere"), run, SETTINGS, say=[].append, **GPU)
+    assert not cloud.called("CreateTrainingJob")
+
+
+def test_a_job_without_an_artifact_keeps_the_old_model(cloud, aws, run):
+    run.path("model").mkdir()
+    run.path("model", "config.json").write_text("old")
+    with pytest.raises(sagemaker.SageMakerError, match="left no model that we can fetch"):
+        sagemaker.train(aws, run, SETTINGS, say=[].append, **GPU)
+    assert run.path("model", "config.json").read_text() == "old"
+
+
+@pytest.fixture
+def running(cloud):
+    """Jobs that go on until they are stopped."""
+    cloud.after["CreateTrainingJob"] = cloud.change(
+        "training_jobs", training_job_status="InProgress", secondary_status="Training"
+    )
+
+    def stop(body):
+        cloud.change("training_jobs", training_job_status="Stopped")(body)
+        return reply({})
+
+    cloud.answers["StopTrainingJob"] = stop
+    return cloud
+
+
+def test_ctrl_c_stops_the_job(running, aws, run, interruptible):
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        sagemaker.train(aws, run, SETTINGS, say=[].append, instance="ml.g4dn.xlarge", poll=0.2)
+    assert len(running.called("StopTrainingJob")) == 1
+    assert sagemaker.inventory(aws) == []
+
+
+def test_kill_9_stops_the_job(running, aws, run):
+    """What a notebook's kernel gets when a cell takes longer than it may."""
+    program = (
+        "from gpt2news import runs, sagemaker\n"
+        f"sagemaker.train(sagemaker.connect(), run.Run('my_run'), {SETTINGS!r}, instance='ml.g4dn.xlarge', poll=0.2)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not running.called("CreateTrainingJob"):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(sagemaker.inventory(aws)) == 1
+    process.kill()
+    process.wait()
+    while sagemaker.inventory(aws):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert len(running.called("StopTrainingJob")) == 1
+
+
+def test_a_network_that_comes_and_goes_does_not_end_the_job(finished, aws, run, monkeypatch):
+    from botocore.exceptions import EndpointConnectionError
+
+    sagemaker_client = aws.client("sagemaker")
+    describe, tries = sagemaker_client.describe_training_job, []
+
+    def flaky(**arguments):
+        tries.append(1)
+        if len(tries) <= 2:
+            raise EndpointConnectionError(endpoint_url="https://x")
+        return describe(**arguments)
+
+    monkeypatch.setattr(sagemaker_client, "describe_training_job", flaky)
+    said = []
+    assert sagemaker.train(aws, run, SETTINGS, say=said.append, **GPU)["epochs"] == 2
+    assert sum("no answer from AWS" in line for line in said) == 2
+
+
+def test_cost_counts_billed_seconds_else_those_since_training_began():
+    used = {"ResourceConfig": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 2}}
+    assert jobs.cost({**used, "BillableTimeInSeconds": 1800}) == pytest.approx(1.41)
+    began = datetime.now(timezone.utc) - timedelta(hours=1)
+    assert jobs.cost({**used, "TrainingStartTime": began}) == pytest.approx(2.82, rel=0.01)
+    assert jobs.cost(used) == 0
+    assert (
+        jobs.cost(
+            {
+                "ResourceConfig": {"InstanceType": "ml.p9.big", "InstanceCount": 1},
+                "BillableTimeInSeconds": 9,
+            }
+        )
+        is None
+    )
+
+
+def link(name: str, to: str, kind=tarfile.SYMTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, to
+    return info
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {**MODEL, "../out.txt": b"x"},
+        {**MODEL, "a/../../out.txt": b"x"},
+        {**MODEL, "/tmp/gpt2news-out.txt": b"x"},
+        [link("a", "/etc/passwd")],
+        [link("a", "../b", tarfile.LNKTYPE)],
+        [link("pipe", "", tarfile.FIFOTYPE)],
+    ],
+)
+def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path, entries):
+    archive(entries, tmp_path / "model.tar.gz")
+    with pytest.raises(
+        sagemaker.SageMakerError, match="is a link, leads out of the folder or is too large"
+    ):
+        sagemaker.unpack(tmp_path / "model.tar.gz", tmp_path / "in" / "model")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["model.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"not a tar", "cannot be unpacked"),
+        (archive({**MODEL, "model.safetensors": os.urandom(9000)})[:5000], "cannot be unpacked"),
+        (
+            archive({"config.json": b"{}"}),
+            "has no model.safetensors, tokenizer.json, training.json",
+        ),
+    ],
+)
+def test_a_broken_archive_leaves_nothing(tmp_path, content, says):
+    (tmp_path / "model.tar.gz").write_bytes(content)
+    with pytest.raises(sagemaker.SageMakerError, match=says):
+        sagemaker.unpack(tmp_path / "model.tar.gz", tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.tar.gz"]
+
+
+def test_too_large_an_archive_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "LARGEST", 3)
+    archive(MODEL, tmp_path / "model.tar.gz")
+    with pytest.raises(sagemaker.SageMakerError, match="too large"):
+        sagemaker.unpack(tmp_path / "model.tar.gz", tmp_path / "model")

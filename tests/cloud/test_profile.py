@@ -1,0 +1,283 @@
+"""The profile `sagemaker`, all five notebooks against AWS on loopback; then chapter 05 stopped in the middle, in three ways."""
+
+import io
+import json
+import os
+import re
+import signal
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from aws_stand_in import ACCOUNT, BUCKET, answer_lines, client
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from running import run_report
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from gpt2news import finetune, split
+from gpt2news.explore import load_corpus
+from gpt2news.run import ROOT
+from gpt2news.deploy import running_server
+
+KEYS = {
+    "an access key": r"\b(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}\b",
+    "a secret key": r"(?i)(?:secret|aws_secret_access_key)[\"' ]*[:=][\"' ]*[A-Za-z0-9/+]{40}\b",
+    "a session token": r"(?i)session_?token[\"' ]*[:=][\"' ]*\S{20,}|\bFwoGZXIvYXdz",
+    "the dummy key of these tests": r"TESTINGKEY|testing-secret",
+    "an account number": ACCOUNT,
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What the job would leave: a tiny model, trained here on the split that chapter 02 makes of the sample."""
+    folder = tmp_path_factory.mktemp("artifact")
+    frame = split.split_corpus(load_corpus("sample"), seed=0)
+    split.write_split(frame, folder / "splits", {})
+    tokenizer = finetune.train_tokenizer(frame["text"].tolist(), 600)
+    tokenizer.save_pretrained(folder / "tiny")
+    GPT2LMHeadModel(
+        GPT2Config(n_layer=1, n_head=2, n_embd=32, n_positions=64, vocab_size=len(tokenizer))
+    ).save_pretrained(folder / "tiny")
+    finetune.finetune(
+        folder / "splits",
+        folder / "model",
+        backbone=str(folder / "tiny"),
+        epochs=1,
+        max_length=32,
+        say=[].append,
+    )
+    return folder
+
+
+@pytest.fixture
+def trains(cloud, trained):
+    """Each job ends at once and leaves the tiny model."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as tar:
+        for file in sorted((trained / "model").iterdir()):
+            tar.add(file, file.name)
+
+    def leave(body):
+        place = body["OutputDataConfig"]["S3OutputPath"].removeprefix(f"s3://{BUCKET}/")
+        key = f"{place}/{body['TrainingJobName']}/output/model.tar.gz"
+        client("s3").put_object(Bucket=BUCKET, Key=key, Body=raw.getvalue())
+        cloud.change("training_jobs", billable_time_in_seconds=600)(body)
+
+    cloud.after["CreateTrainingJob"] = leave
+    cloud.answers["ListServiceQuotas"] = cloud.quota(
+        "ml.g4dn.xlarge for spot training job usage", 1
+    )
+    return cloud
+
+
+def nothing_left() -> bool:
+    sagemaker = client("sagemaker")
+    lists = (
+        sagemaker.list_endpoints()["Endpoints"],
+        sagemaker.list_endpoint_configs()["EndpointConfigs"],
+        sagemaker.list_models()["Models"],
+    )
+    return not any(lists)
+
+
+@pytest.fixture(scope="module")
+def report_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("reports")
+
+
+def test_the_profile_end_to_end(trains, trained, report_folder, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "TESTINGKEY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing-secret")
+    trains.after["CreateTransformJob"] = answer_lines
+    with running_server(make_served(trained)) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", address)
+        sets = [
+            "01_explore.dataset=sample", "02_split.dataset=sample", "01_explore.tokenizer=models/gpt2-mini",
+            f"03_finetune.backbone={trained / 'tiny'}", "03_finetune.epochs=1", "03_finetune.max_length=32",
+            "05_deploy.deploy=true", "05_deploy.timed_texts=10", "05_deploy.batch=true",
+        ]  # fmt: skip
+        folder = run_report(
+            report_folder,
+            "--profile",
+            "sagemaker",
+            *(word for item in sets for word in ("--set", item)),
+        )
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["model"]["job"]["name"].startswith("gpt2-news-sagemaker-")
+    assert metrics["model"]["job"]["seconds_billed"] == 600
+    assert metrics["model"]["job"]["usd"] == pytest.approx(0.736 / 6)
+    assert (folder / "model" / "model.safetensors").read_bytes() == (
+        trained / "model" / "model.safetensors"
+    ).read_bytes()
+    assert metrics["test"]["accuracy"]["value"] > 0
+    there = metrics["deploy"]["cloud"]
+    assert there["instance"] == "serverless"
+    assert there["same_topic"] == 1.0
+    assert 0 < there["usd"] < 0.01
+    (job,) = trains.called("CreateTrainingJob")
+    assert job["EnableManagedSpotTraining"] is True
+    assert [channel["ChannelName"] for channel in job["InputDataConfig"]] == [
+        "train",
+        "val",
+        "backbone",
+    ]
+    made = [
+        name
+        for name, _ in trains.calls
+        if name.startswith(("Create", "Delete")) and "Bucket" not in name and "Role" not in name
+    ]
+    endpoint = [
+        "CreateModel",
+        "CreateEndpointConfig",
+        "CreateEndpoint",
+        "DeleteEndpoint",
+        "DeleteEndpointConfig",
+        "DeleteModel",
+    ]
+    assert made == [
+        "CreateTrainingJob",
+        *endpoint,
+        "CreateModel",
+        "CreateTransformJob",
+        "DeleteModel",
+    ]
+    assert (
+        len((folder / "batch.jsonl").read_text().splitlines())
+        == there["batch"]["texts"]
+        == metrics["split"]["test"]
+    )
+    assert nothing_left()
+    chapters = {
+        name: (folder / f"{name}.html").read_text(encoding="utf-8")
+        for name in ("03_finetune", "05_deploy")
+    }
+    assert re.search(r"\$0\.12.{0,20} for 600 s billed", chapters["03_finetune"])
+    assert "bucket" in chapters["03_finetune"]
+    assert re.search(r"Spent:.{0,30}\$[\d.]+", chapters["05_deploy"])
+    assert "nothing" in chapters["05_deploy"]
+    assert keys_in(folder) == []
+
+
+def make_served(trained: Path) -> Path:
+    from gpt2news.deploy import export
+
+    return export(trained / "model", trained / "onnx")
+
+
+def keys_in(folder: Path) -> list[str]:
+    """Key patterns in executed notebooks, pages and JSON files of a run."""
+    found = []
+    for file in folder.rglob("*"):
+        if file.suffix in (".ipynb", ".html", ".json", ".jsonl") and "splits" not in file.parts:
+            text = file.read_text(encoding="utf-8")
+            found += [
+                f"{file.relative_to(folder)}: {what}"
+                for what, pattern in KEYS.items()
+                if re.search(pattern, text)
+            ]
+    return found
+
+
+def test_the_key_patterns_find_keys(tmp_path):
+    lines = {
+        "an access key": "AKIA" + "ABCDEFGHIJKLMNOP",
+        "a secret key": '"SecretAccessKey": "x", aws_secret_access_key = ' + "a" * 40,
+        "a session token": "AWS_SESSION_TOKEN=" + "x" * 30,
+    }
+    for what, line in lines.items():
+        (tmp_path / "a.html").write_text(line)
+        assert keys_in(tmp_path) == [f"a.html: {what}"]
+
+
+def test_the_quick_report_holds_no_key_either(quick):
+    assert keys_in(quick) == []
+
+
+def test_nothing_is_made_unless_asked_for(report_folder, trains, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(report_folder))
+    cells = chapter_05(report_folder, deploy=False)
+    NotebookClient(cells, timeout=120, kernel_name="python3").execute()
+    said = "".join(
+        output.get("text", "")
+        for cell in cells.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
+    assert "No endpoint is made" in said
+    assert not trains.called("CreateEndpoint")
+
+
+def chapter_05(root: Path, **parameters) -> nbformat.NotebookNode:
+    """Chapter 05's own cells: parameters, imports, and its section on SageMaker."""
+    if not (root / "sagemaker" / "onnx").exists():
+        pytest.skip("the run of the profile failed")
+    notebook = nbformat.read(ROOT / "notebooks" / "05_deploy.ipynb", 4)
+    wanted = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        and (cell.id in ("05-02", "05-03") or cell.id.startswith("05-sm"))
+    ]
+    values = {
+        "run": "sagemaker",
+        "target": "sagemaker",
+        "deploy": True,
+        "timed_texts": 3,
+        **parameters,
+    }
+    wanted[0].source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in values.items())
+    notebook.cells = wanted
+    return notebook
+
+
+def until(true, seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_an_exception_in_chapter_05_leaves_nothing(report_folder, trains, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(report_folder))
+    notebook = chapter_05(report_folder)
+    with pytest.raises(CellExecutionError, match="did not answer in JSON"):
+        NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert len(trains.called("CreateEndpoint")) == 1
+    assert nothing_left()
+
+
+def test_ctrl_c_in_chapter_05_leaves_nothing(report_folder, trains, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(report_folder))
+    trains.after["CreateEndpoint"] = trains.change("endpoints", endpoint_status="Creating")
+    executing = NotebookClient(chapter_05(report_folder), timeout=120, kernel_name="python3")
+
+    def interrupt():
+        until(lambda: trains.called("CreateEndpoint"))
+        os.kill(executing.km.provisioner.pid, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(CellExecutionError, match="KeyboardInterrupt"):
+        executing.execute()
+    thread.join()
+    assert nothing_left()
+
+
+def test_a_time_out_in_chapter_05_leaves_nothing(report_folder, trains, monkeypatch):
+    """Over its time a notebook's kernel is killed; no line of its own can run then."""
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(report_folder))
+    trains.after["CreateEndpoint"] = trains.change("endpoints", endpoint_status="Creating")
+    executing = NotebookClient(
+        chapter_05(report_folder),
+        timeout_func=lambda cell: 4 if cell.id == "05-sm3" else 120,
+        kernel_name="python3",
+    )
+    with pytest.raises((CellTimeoutError, DeadKernelError)):
+        executing.execute()
+    assert len(trains.called("CreateEndpoint")) == 1
+    until(nothing_left)

@@ -1,0 +1,459 @@
+import functools
+import hashlib
+import http.server
+import json
+import socket
+import threading
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gpt2news import explore
+from gpt2news.explore import (
+    CorpusError,
+    Source,
+    excerpt,
+    find_source,
+    load_corpus,
+    marking_words,
+    normalise,
+)
+
+CONTENT = b"what the server sends"
+
+
+def table(n: int = 24) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "text": [f"story number {i}" for i in range(1, n + 1)],
+            "topic": ["left", "right"] * (n // 2),
+        }
+    )
+
+
+def changed(row: int, column: str, value: str) -> pd.DataFrame:
+    """`table()` with one value changed; rows are counted from 1, as the messages count them."""
+    frame = table()
+    frame.loc[row - 1, column] = value
+    return frame
+
+
+def write_archive(path, members: dict) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def bbc_members(topics=explore.BBC_TOPICS, n: int = 10) -> dict:
+    return {
+        f"bbc/{topic}/{i:03d}.txt": f"{topic} story {i}\n\nIt goes on."
+        for topic in topics
+        for i in range(1, n + 1)
+    }
+
+
+@pytest.fixture
+def raw(tmp_path, monkeypatch):
+    """An empty `data/raw`, and no GPT2NEWS_DATA."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    monkeypatch.setattr(corpus, "RAW", folder)
+    monkeypatch.delenv("GPT2NEWS_DATA", raising=False)
+    return folder
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """The address of a web server on the loopback that has one file, `news.bin`."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "news.bin").write_bytes(CONTENT)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
+    ) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+# --- what a good file gives -------------------------------------------------------------------------------------------
+
+
+def test_csv_rows_are_numbered_from_1(tmp_path):
+    table().to_csv(tmp_path / "news.csv", index=False)
+    frame = load_corpus(tmp_path / "news.csv")
+    assert list(frame.columns) == ["text", "topic", "source_id"]
+    assert frame["source_id"].tolist() == [str(i) for i in range(1, 25)]
+    assert frame["text"].iloc[6] == "story number 7"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_columns_can_be_named_and_ids_are_kept(tmp_path, suffix):
+    table_ = table().rename(columns={"text": "body", "topic": "section"})
+    table_["source_id"] = [f"item-{i}" for i in range(24)]
+    path = tmp_path / f"news.{suffix}"
+    if suffix == "csv":
+        table_.to_csv(path, index=False)
+    elif suffix == "jsonl":
+        table_.to_json(path, orient="records", lines=True)
+    else:
+        table_.to_parquet(path)
+    frame = load_corpus(path, text="body", label="section")
+    assert frame["text"].tolist() == table()["text"].tolist()
+    assert frame["topic"].tolist() == table()["topic"].tolist()
+    assert frame["source_id"].tolist() == table_["source_id"].tolist()
+
+
+@pytest.mark.parametrize("kind", ["category", "int64"])
+def test_parquet_topics_of_another_type_become_strings(tmp_path, kind):
+    frame = table()
+    frame["topic"] = (
+        pd.Series([1, 2] * 12).astype(kind) if kind == "int64" else frame["topic"].astype(kind)
+    )
+    frame.to_parquet(tmp_path / "news.parquet")
+    assert set(load_corpus(tmp_path / "news.parquet")["topic"]) == (
+        {"1", "2"} if kind == "int64" else {"left", "right"}
+    )
+
+
+def test_csv_values_that_look_missing_stay_text(tmp_path):
+    changed(3, "text", "NA").to_csv(tmp_path / "news.csv", index=False)
+    assert load_corpus(tmp_path / "news.csv")["text"].iloc[2] == "NA"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path, suffix):
+    content = (
+        table().to_csv(index=False)
+        if suffix == "csv"
+        else table().to_json(orient="records", lines=True)
+    )
+    (tmp_path / f"news.{suffix}").write_text(content, encoding="utf-8-sig")
+    assert len(load_corpus(tmp_path / f"news.{suffix}")) == 24
+
+
+def test_archive_members_are_read_with_their_topic(raw):
+    write_archive(
+        raw / "bbc-fulltext.zip",
+        {**bbc_members(), "bbc/README.TXT": "about", "bbc/README.txt": "about"},
+    )
+    frame = load_corpus("bbc")
+    assert len(frame) == 50
+    assert tuple(sorted(frame["topic"].unique())) == explore.BBC_TOPICS
+    assert "sport/007" in set(frame["source_id"])
+
+
+def test_archive_member_in_latin_1_is_decoded(raw):
+    write_archive(
+        raw / "bbc-fulltext.zip",
+        {**bbc_members(), "bbc/sport/199.txt": "It cost £5 at the café".encode("latin-1")},
+    )
+    frame = load_corpus("bbc").set_index("source_id")
+    assert frame.loc["sport/199", "text"] == "It cost £5 at the café"
+
+
+def test_the_sample_that_ships_is_whole():
+    frame = load_corpus("sample")
+    assert frame["topic"].nunique() >= 2
+    assert frame["source_id"].is_unique
+
+
+# --- faults: the file, the row and the way out ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "says"),
+    [
+        (
+            table().rename(columns={"text": "body"}),
+            ["no column 'text'", "it has 'body', 'topic'", "text_column"],
+        ),
+        (changed(7, "text", "  "), ["empty text in row 7 ", "fill in the text or delete the row"]),
+        (changed(4, "topic", " "), ["empty topic in row 4 ", "fill in the topic"]),
+        (changed(9, "text", "caf\ufffd"), ["U+FFFD", "in row 9 ", "right encoding"]),
+        (table().assign(topic="left"), ["one topic only ('left')", "two or more"]),
+        (
+            table().assign(source_id=[*range(1, 24), 5]),
+            ["duplicate source_id in row 24 (id 5)", "own id"],
+        ),
+        (
+            table(18),
+            [
+                "fewer than 10 texts a topic",
+                "'left' has 9",
+                "'right' has 9",
+                "add texts or drop the topic",
+            ],
+        ),
+        (table(0), ["no texts in it", "is the file whole?"]),
+    ],
+    ids=["column", "text", "topic", "replacement", "one topic", "twice", "few", "no rows"],
+)
+def test_fault_in_a_table(tmp_path, frame, says):
+    frame.to_csv(tmp_path / "news.csv", index=False)
+    with pytest.raises(CorpusError) as error:
+        load_corpus(tmp_path / "news.csv")
+    for part in ["news.csv: ", *says]:
+        assert part in str(error.value)
+
+
+def test_a_fault_in_many_rows_names_the_first_five(tmp_path):
+    frame = table()
+    frame.loc[[1, 3, 5, 7, 9, 11], "text"] = ""
+    frame.to_csv(tmp_path / "news.csv", index=False)
+    with pytest.raises(
+        CorpusError, match=r"row 2 \(id 2\), 4 \(id 4\), 6 \(id 6\), 8 \(id 8\), 10 \(id 10\) …;"
+    ):
+        load_corpus(tmp_path / "news.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("news.csv", b"", ["cannot be read as csv", "Is the file whole?"]),
+        ("news.jsonl", b"", ["no texts in it", "is the file whole?"]),
+        ("news.parquet", b"", ["cannot be read as parquet", "Is the file whole?"]),
+        (
+            "news.parquet",
+            b"PAR1 and not much more",
+            ["cannot be read as parquet", "Is the file whole?"],
+        ),
+        (
+            "news.jsonl",
+            b'{"text": "a", "topic": "b"}\n{"text": ',
+            ["cannot be read as jsonl", "Is the file whole?"],
+        ),
+        (
+            "news.csv",
+            b"text,topic\none,left\ncaf\xe9,right\n",
+            ["line 3 is not UTF-8 (byte 0xe9)", "save the file as UTF-8"],
+        ),
+        (
+            "news.jsonl",
+            b'{"text": "caf\xe9"}',
+            ["line 1 is not UTF-8 (byte 0xe9)", "save the file as UTF-8"],
+        ),
+        ("news.csv", b"text,topic\none,left\ntwo,right,extra\n", ["line 3", "saw 3"]),
+        (
+            "news.csv",
+            b"text,topic\nOne, two,left\nthree, four,right\n",
+            ["row 1 has more fields", "double quotes"],
+        ),
+        ("news.txt", b"text", [".csv, .jsonl or .parquet, not .txt"]),
+        ("news", b"text", [".csv, .jsonl or .parquet, not nothing"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_fault_in_a_file(tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError) as error:
+        load_corpus(tmp_path / name)
+    for part in [f"{name}: ", *says]:
+        assert part in str(error.value)
+
+
+def test_jsonl_null_text_is_an_empty_text(tmp_path):
+    rows = table().to_dict("records")
+    rows[6]["text"] = None
+    (tmp_path / "news.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+    )
+    with pytest.raises(CorpusError, match=r"news.jsonl: empty text in row 7 "):
+        load_corpus(tmp_path / "news.jsonl")
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(CorpusError, match=r"no-such-corpus: no such file.* sample, bbc, bbc-csv"):
+        load_corpus("no-such-corpus")
+
+
+def test_unknown_topic_in_the_bbc_csv(raw):
+    rows = [(topic, f"{topic} story {i}") for topic in explore.BBC_TOPICS for i in range(10)]
+    rows[12] = ("weather", "rain")
+    pd.DataFrame(rows, columns=["category", "text"]).to_csv(raw / "bbc-text.csv", index=False)
+    with pytest.raises(
+        CorpusError,
+        match=r"bbc-text.csv: unknown topic \(not one of business, .*tech\) in row 13 .*correct it",
+    ):
+        load_corpus("bbc-csv")
+
+
+def test_unknown_topic_in_the_bbc_archive(raw):
+    write_archive(raw / "bbc-fulltext.zip", {**bbc_members(), "bbc/weather/001.txt": "rain"})
+    with pytest.raises(CorpusError, match=r"unknown topic .* in row 51 \(id weather/001\)"):
+        load_corpus("bbc")
+
+
+def test_empty_member_in_the_bbc_archive(raw):
+    write_archive(raw / "bbc-fulltext.zip", {**bbc_members(), "bbc/business/007.txt": " \n"})
+    with pytest.raises(
+        CorpusError, match=r"bbc-fulltext.zip: empty text in row 7 \(id business/007\)"
+    ):
+        load_corpus("bbc")
+
+
+@pytest.mark.parametrize(
+    "member", ["bbc/../../evil.txt", "../evil.txt", "/etc/evil.txt", "bbc\\..\\..\\evil.txt"]
+)
+def test_archive_member_that_points_outside(raw, member):
+    write_archive(raw / "bbc-fulltext.zip", {**bbc_members(), member: "evil"})
+    with pytest.raises(
+        CorpusError, match=r"bbc-fulltext.zip: member .*evil.* points outside the archive; fetch"
+    ):
+        load_corpus("bbc")
+    assert [path.name for path in raw.parent.rglob("*evil*")] == []
+
+
+@pytest.mark.parametrize("fault", ["half", "nothing", "not deflate", "another checksum"])
+def test_archive_that_is_not_whole(raw, fault):
+    path, member = raw / "bbc-fulltext.zip", "bbc/business/001.txt"
+    write_archive(path, {member: np.random.default_rng(0).bytes(4000).hex()})
+    content = path.read_bytes()
+    start, middle = 30 + len(member), len(content) // 2
+    broken = {
+        "half": content[:middle],
+        "nothing": b"",
+        "not deflate": content[:start]
+        + b"\x07"
+        + content[start + 1 :],  # a kind of block that there is not
+        "another checksum": content[:middle] + b"\xff" * 99 + content[middle + 99 :],
+    }
+    path.write_bytes(broken[fault])
+    with pytest.raises(
+        CorpusError, match=r"bbc-fulltext.zip: not a whole zip file .* fetch it again"
+    ):
+        load_corpus("bbc")
+
+
+def test_archive_without_texts(raw):
+    write_archive(raw / "bbc-fulltext.zip", {"bbc/README.TXT": "about"})
+    with pytest.raises(CorpusError, match=r"bbc-fulltext.zip: no texts in it"):
+        load_corpus("bbc")
+
+
+# --- where a public corpus is looked for ------------------------------------------------------------------------------
+
+
+def test_data_raw_is_looked_at_before_the_environment(raw, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("GPT2NEWS_DATA", str(elsewhere))
+    (elsewhere / "bbc-text.csv").write_text("any content: a local file is taken as it is")
+    assert find_source("bbc-csv") == elsewhere / "bbc-text.csv"
+    (raw / "bbc-text.csv").write_text("mine")
+    assert find_source("bbc-csv") == raw / "bbc-text.csv"
+
+
+def test_download_with_the_known_hash_is_kept(raw, server, monkeypatch):
+    source = Source("news.bin", f"{server}/news.bin", hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setitem(explore.SOURCES, "loopback", source)
+    assert find_source("loopback") == raw / "news.bin"
+    assert [(path.name, path.read_bytes()) for path in raw.iterdir()] == [("news.bin", CONTENT)]
+
+
+@pytest.mark.parametrize(
+    ("page", "sha256"), [("news.bin", "0" * 64), ("gone.bin", hashlib.sha256(CONTENT).hexdigest())]
+)
+def test_download_with_another_hash_or_none_leaves_nothing(raw, server, monkeypatch, page, sha256):
+    monkeypatch.setitem(explore.SOURCES, "loopback", Source("news.bin", f"{server}/{page}", sha256))
+    with pytest.raises(
+        CorpusError, match=f"loopback: {server}/{page} could not be downloaded"
+    ) as error:
+        find_source("loopback")
+    assert sha256 in str(error.value)
+    assert list(raw.iterdir()) == []
+
+
+def test_address_that_does_not_answer_gives_the_manual_steps(raw, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused at once
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/news.bin"
+        monkeypatch.setitem(explore.SOURCES, "loopback", Source("news.bin", url, "f" * 64))
+        with pytest.raises(CorpusError) as error:
+            find_source("loopback")
+    for part in (url, "By hand", "f" * 64, "data/raw/news.bin", "GPT2NEWS_DATA"):
+        assert part in str(error.value)
+    assert list(raw.iterdir()) == []
+
+
+# --- describing -------------------------------------------------------------------------------------------------------
+
+
+def test_normalise_makes_cased_accented_punctuated_text_its_plain_form():
+    assert (
+        normalise("  “Café” Zoë's\tre-play — £3.50, 10% UP!\n") == "cafe zoe s re-play £3.50 10% up"
+    )
+    plain = "cafe zoe s re-play £3.50 10% up"
+    assert normalise(plain) == plain
+    assert normalise("Goal, here") != normalise("Goals, here")
+
+
+@pytest.mark.parametrize("words", [1, 5, 20, 50])
+def test_excerpt_never_gives_more_than_20_words(words):
+    text = " ".join(f"w{i}" for i in range(100))
+    given = excerpt(text, words).removesuffix(" …").split()
+    assert given == text.split()[: min(words, 20)]
+    assert excerpt(text, words).endswith(" …")
+
+
+def test_excerpt_of_a_short_text_is_the_text():
+    assert excerpt("three short words") == "three short words"
+
+
+def test_marking_words_finds_planted_words():
+    random = np.random.default_rng(0)
+    common = [f"common{chr(97 + i)}" for i in range(20)]
+    planted = {"farm": "tractor", "sea": "lighthouse", "sky": "propeller"}
+    topics = list(planted) * 30
+    texts = [
+        " ".join([*random.choice(common, 30), planted[topic].upper() + ","]) for topic in topics
+    ]
+    table_ = marking_words(texts, topics, n=4)
+    assert table_.groupby("topic").size().to_dict() == dict.fromkeys(planted, 4)
+    assert table_.groupby("topic").first()["word"].to_dict() == planted
+    for _, rows in table_.groupby("topic"):
+        assert rows["z"].is_monotonic_decreasing
+        assert (
+            rows["z"].iloc[0] > 3 > rows["z"].iloc[1]
+        )  # the planted word stands out, the next does not
+
+
+def test_a_relative_data_folder_counts_from_the_repository_too(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root" / "files").mkdir(parents=True)
+    (tmp_path / "root" / "files" / "bbc-text.csv").write_text("x")
+    monkeypatch.setattr(corpus, "RAW", tmp_path / "raw")
+    monkeypatch.setattr(corpus, "ROOT", tmp_path / "root")
+    monkeypatch.setenv("GPT2NEWS_DATA", "files")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert explore.find_source("bbc-csv") == tmp_path / "root" / "files" / "bbc-text.csv"
+
+
+def test_word_counts():
+    assert explore.word_counts(["one", "two  words\n", "and, three words"]).tolist() == [1, 2, 3]
+
+
+# --- the real thing ---------------------------------------------------------------------------------------------------
+
+
+def test_both_bbc_sources_are_the_same_texts(bbc_data, raw, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_DATA", str(bbc_data))
+    archive, table_ = load_corpus("bbc"), load_corpus("bbc-csv")
+    assert len(archive) == len(table_) == 2225
+    pairs = [
+        sorted(zip(frame["text"].map(normalise), frame["topic"], strict=True))
+        for frame in (archive, table_)
+    ]
+    assert pairs[0] == pairs[1]
+    assert len(set(pairs[0])) <= 2126

@@ -1,0 +1,192 @@
+"""Check cells: a right answer is right, a common slip gets the hint that fits it. (The folded solutions run in test_colab.)"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gpt2news import deploy, finetune, run, split
+import exercises
+from gpt2news.explore import load_corpus
+
+TOKENS = np.array([100] * 6 + [300] * 3 + [110])
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """Variables of the notebooks: a corpus of 10 texts, the shipped sample's split, a model of width 192, five scored texts."""
+    topics = ["a"] * 6 + ["b"] * 3 + ["c"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPT2NEWS_REPORTS", str(tmp_path_factory.mktemp("reports")))
+        record = run.Run("quick")
+    sample = load_corpus("sample")
+    split.write_split(split.split_corpus(sample, 0), record.path("splits"), {})
+    record.path("model").mkdir()
+    record.write_json(
+        "model/config.json", {"n_embd": 192, "id2label": dict.fromkeys("01234"), "pooling": "last"}
+    )
+    record.path("onnx").mkdir()
+    for name, size in ((deploy.FP32, 370), (deploy.INT8, 100)):
+        record.path("onnx", name).write_bytes(b"x" * size)
+    return {
+        "counts": pd.Series(topics).value_counts(),
+        "texts": pd.DataFrame({"topic": topics}),
+        "tokens": TOKENS,
+        "headlines": ("The bank cut its rate on Monday", "The bank cut its rate again"),
+        "reader": finetune.load_tokenizer("models/gpt2-mini", max_length=1_000),
+        "record": record,
+        "val_share": 0.1,
+        "test_share": 0.1,
+        "seed": 0,
+        "topics": list("01234"),
+        "max_length": 256,
+        "batch_size": 16,
+        "epochs": 5,
+        "probabilities": np.array([[0.95, 0.05], [0.92, 0.08], [0.6, 0.4], [0.5, 0.5], [0.1, 0.9]]),
+        "model_right": np.array([True, False, True, True, True]),
+    }, sample
+
+
+def said(name, answer, given) -> exercises.Verdict:
+    variables, sample = given
+    return exercises.check(
+        name, answer, {**variables, "texts": sample} if name == "02.seed" else variables
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "told"),
+    [
+        ("01.balance", 0.6, "6 of 10 texts"),
+        ("01.longest", "b", "300 tokens"),
+        ("01.lost", 516 / 1610, "516 of 1,610"),
+        ("01.jaccard", 0.571, "4 / 7"),
+        ("01.pieces", "Zyzzogeton", "tokens: `z` + `y`"),
+        ("02.choose", "val", "for choosing"),
+        ("02.straddle", 0.16, "16 would"),
+        ("02.enough", 456, "± 6.0 points"),
+        ("02.capitals", 1, "1 leaked text"),
+        ("03.layer", 960, "192 × 5 = 960"),
+        ("03.blind", 1.609, "1.609 nats"),
+        ("03.mask", 21, "21 of 36"),
+        ("03.padding", False, "No mask is needed"),
+        ("03.steps", 125, "⌈400 / 16⌉ × 5"),
+        ("04.interval", 3.2, "root of ten"),
+        ("04.temperature", 0.629, "still the same answer"),
+        ("04.mcnemar", 0.146, "Too often to call a winner"),
+        ("04.answered", 0.6, "3 of 5 are answered, and 66.7%"),
+        ("04.sentence", "c", "cannot tell"),
+        ("05.integer", -124, "−124"),
+        ("05.size", 3.7, "Not quite 4"),
+        ("05.bad", 422, "names which one"),
+        ("05.byte", "ModelFolderError", "other pieces"),
+        ("05.padding", 3.2, "128 / 40"),
+    ],
+)
+def test_right(name, answer, told, given):
+    verdict = said(name, answer, given)
+    assert verdict.right is True
+    assert told in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "hint"),
+    [
+        ("01.balance", 60, "divide by 100"),
+        ("01.balance", 6.5, "between 0 and 1"),
+        ("01.balance", 1 / 3, "at random"),
+        ("01.balance", 0.1, "smallest topic"),
+        ("01.balance", 0.55, "counts.max()"),
+        ("01.longest", "d", "They are a, b, c"),
+        ("01.longest", "a", "shortest"),
+        ("01.longest", "c", "another topic has more"),
+        ("01.lost", 0.3, "share of *texts*"),
+        ("01.lost", 1 - 516 / 1610, "What is lost is the rest"),
+        ("01.lost", 900 / 1610, "counted long texts whole"),
+        ("01.jaccard", 4 / 11, "counts shared runs twice"),
+        ("01.jaccard", 0.8, "runs of one headline"),
+        ("01.jaccard", 0.625, "single words"),
+        ("01.pieces", "government", "a frequent word is kept whole"),
+        ("01.pieces", "two words", "no spaces"),
+        ("02.choose", "test", "cannot judge it any more"),
+        ("02.choose", "train", "by heart"),
+        ("02.choose", "exam", "train, val, test"),
+        ("02.straddle", 0.08, "two ways"),
+        ("02.straddle", 0.34, "validation included"),
+        ("02.seed", 1.0, "Draw with `seed + 1`"),
+        ("02.capitals", 0, "without the planted text"),
+        ("02.enough", 2401, "worst case"),
+        ("02.enough", 119, "1.96 of them"),
+        ("02.enough", 21.4, "Square it"),
+        ("03.layer", 965, "no bias"),
+        ("03.layer", 192, "How many topics"),
+        ("03.layer", 192 * 5 * 256, "*all* positions"),
+        ("03.blind", 2.322, "in bits"),
+        ("03.blind", 0.2, "minus its logarithm"),
+        ("03.blind", -1.609, "The sign"),
+        ("03.mask", 36, "as in BERT"),
+        ("03.mask", 15, "may look at itself"),
+        ("03.padding", True, "The filling comes after it"),
+        ("03.steps", 25, "one epoch"),
+        ("03.steps", 2000, "counts texts"),
+        ("04.interval", 10, "*root* of their number"),
+        ("04.interval", 0.316, "other way up"),
+        ("04.temperature", 0.844, "at temperature 1"),
+        ("04.temperature", 0.98, "You multiplied"),
+        ("04.temperature", 0.422, "add up to one"),
+        ("04.mcnemar", 0.073, "one side"),
+        ("04.mcnemar", 0.25, "share of the 12"),
+        ("04.answered", 0.4, "*not* sure"),
+        ("04.answered", 2 / 3, "How many of the texts"),
+        ("04.sentence", "a", "intervals overlap"),
+        ("04.sentence", "b", "not a proof of equality"),
+        ("04.sentence", "d", "is wanted"),
+        ("05.integer", 124, "The sign"),
+        ("05.size", 4, "what else is in the file"),
+        ("05.size", 1 / 3.7, "other way up"),
+        ("05.bad", 200, "What topic has a number"),
+        ("05.bad", 500, "server's own fault"),
+        ("05.byte", "ValueError", "type(error).__name__"),
+        ("05.padding", 10.24, "with the square"),
+        ("05.padding", 0.3125, "other way up"),
+    ],
+)
+def test_a_slip_gets_its_hint(name, answer, hint, given):
+    verdict = said(name, answer, given)
+    assert verdict.right is False
+    assert hint in verdict.text
+
+
+def test_the_seed_of_the_run_is_compared_with_the_next(given):
+    variables, sample = given
+    ours = set(split.read_split(variables["record"].path("splits"))["test"]["source_id"])
+    again = split.split_corpus(sample, 1)
+    share = again.loc[again["split"] == "test", "source_id"].isin(ours).mean()
+    assert said("02.seed", share, given).right is True
+
+
+@pytest.mark.parametrize("name", ["01.balance", "01.pieces"])
+def test_no_answer_is_no_error(name):
+    verdict = exercises.check(name, None, {})
+    assert verdict.right is None
+    assert "in the place of `None`" in verdict._repr_markdown_()
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("01.balance", "0.2"), ("01.balance", True), ("01.balance", float("nan")), ("01.longest", 3)],
+)
+def test_an_answer_of_another_kind_is_told_so(name, answer, given):
+    verdict = said(name, answer, given)
+    assert verdict.right is False
+    assert "is wanted here" in verdict.text
+
+
+def test_cells_that_did_not_run_are_named():
+    verdict = exercises.check("01.balance", 0.2, {})
+    assert verdict.right is None
+    assert "`counts` is not there yet" in verdict.text
+
+
+def test_an_unknown_exercise_lists_the_known():
+    with pytest.raises(KeyError, match=r"no exercise '01.none'; there are .*01.balance"):
+        exercises.check("01.none", 1, {})

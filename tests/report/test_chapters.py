@@ -1,0 +1,178 @@
+"""The five real notebooks: the quick report as shipped, BBC News where it is there, each chapter by itself."""
+
+import csv
+import json
+import re
+import shutil
+
+import jsonschema
+import nbformat
+import pytest
+from huggingface_hub import ModelCard
+from nbclient import NotebookClient
+from running import run_report
+
+from gpt2news import explore, split
+import newsreport as reports
+from gpt2news.run import ROOT
+from newsreport import CHAPTERS, NOTEBOOKS, gates
+
+
+def metrics_of(folder):
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_quick_leaves_all_that_the_design_lists(quick):
+    for chapter in CHAPTERS:
+        assert (quick / f"{chapter}.html").stat().st_size > 5_000
+        assert (quick / "notebooks" / f"{chapter}.ipynb").exists()
+    for name in ("index.html", "metrics.json", "run.json", "predictions.csv", "splits/split.json", "model/model.safetensors",
+                 "model/tokenizer.json", "onnx/model.int8.onnx", "onnx/serving.json"):  # fmt: skip
+        assert (quick / name).exists(), name
+    assert len(list((quick / "figures").glob("*.png"))) >= 8
+    assert not list(quick.rglob("*.part*"))
+
+
+def test_quick_metrics_have_the_agreed_keys(quick):
+    m = metrics_of(quick)
+    assert m["profile"] == "quick"
+    assert {"name", "sha256", "rows", "unique", "duplicates_removed"} <= set(m["dataset"])
+    assert m["split"]["leaked_exact"] == m["split"]["leaked_near"] == 0
+    assert m["split"]["train"] + m["split"]["val"] + m["split"]["test"] == m["dataset"]["unique"]
+    assert {"name", "parameters", "max_length", "pooling"} <= set(m["model"])
+    assert (
+        m["test"]["accuracy"]["low"]
+        < m["test"]["accuracy"]["value"]
+        <= m["test"]["accuracy"]["high"]
+    )
+    assert {"macro_f1", "log_loss", "ece", "per_topic"} <= set(m["test"])
+    assert {"name", "accuracy"} == set(m["baseline"])
+    assert 0 <= m["mcnemar_p"] <= 1
+    assert {"size_mb", "p50_ms", "p95_ms", "parity_max_abs_diff", "accuracy_drop"} <= set(
+        m["deploy"]
+    )
+    assert set(m["seconds"]) == set(CHAPTERS)
+
+
+def test_quick_metrics_keep_to_the_schema_and_have_every_part_of_chapter_04(quick):
+    m = metrics_of(quick)
+    jsonschema.validate(m, gates.SCHEMA)
+    assert set(CHAPTERS["04_evaluate"][1]) <= set(m)
+    assert {s["slice"] for s in m["slices"]} == {"length", "read", "topic", "border"}
+    assert set(m["behaviour"]) == {"invariance", "direction", "minimum"}
+    assert m["behaviour"]["minimum"]["all"]["n"] == 25
+    assert m["attribution"]["strongest"]["low"] > m["attribution"]["random"]["high"]
+    assert m["studies"] == {"folds": None, "ablation": None, "curve": None}
+    assert m["leaks"] == {"exact": 0, "near": 0, "named": []}
+
+
+def test_quick_has_model_cards_and_meets_its_gates(quick):
+    for kind in ("model", "onnx"):
+        card = ModelCard.load(quick / kind / "README.md")
+        assert card.data.eval_results[0].metric_value == pytest.approx(
+            metrics_of(quick)["test"]["accuracy"]["value"], abs=1e-4
+        )
+    assert "not met" not in (quick / "index.html").read_text(encoding="utf-8")
+
+
+def test_quick_learns(quick):
+    """A model that ignored its texts would get 0.2; the floor leaves room for a test of this size."""
+    m = metrics_of(quick)
+    assert m["test"]["accuracy"]["value"] >= 0.75
+    assert m["deploy"]["parity_max_abs_diff"] < 1e-3
+    assert abs(m["deploy"]["accuracy_drop"]) <= 0.05
+
+
+def test_predictions_agree_with_the_scores_and_hold_no_text(quick):
+    rows = list(csv.DictReader((quick / "predictions.csv").open(encoding="utf-8")))
+    m = metrics_of(quick)
+    assert len(rows) == m["split"]["test"]
+    assert sum(r["topic"] == r["predicted"] for r in rows) / len(rows) == pytest.approx(
+        m["test"]["accuracy"]["value"]
+    )
+    assert max(len(value) for row in rows for value in row.values()) < 40
+
+
+def test_pages_ask_for_nothing_outside_and_describe_every_figure(quick):
+    for page in quick.glob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        assert re.findall(r"<script[^>]*>", html) == ["<script>"], (
+            "one script, written out: it sorts tables"
+        )
+        assert not re.findall(r'(?:src|srcset)="(?:https?:)?//', html), page.name
+        assert not re.findall(r"<link|@import|url\(", html), page.name
+        for image in re.findall(r"<img[^>]*>", html):
+            alt = re.search(r'alt="([^"]*)"', image)
+            assert "badge" in image or (
+                alt and len(alt[1]) > 20 and "without a description" not in alt[1]
+            ), image[:200]
+        assert "Traceback" not in html
+        assert "Warning" not in html
+        assert len(html) < 1_500_000
+
+
+def test_the_index_reads_its_numbers_from_metrics(quick, tmp_path, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path))
+    shutil.copytree(quick, tmp_path / "quick")
+    run = reports.Run("quick")
+    m = run.metrics
+    m["test"]["accuracy"]["value"] = 0.12345
+    run.write_json("metrics.json", m)
+    reports.render(run, json.loads(run.path("run.json").read_text()))
+    assert "0.123" in run.path("index.html").read_text()
+    assert "0.123" not in (quick / "index.html").read_text()
+
+
+@pytest.mark.parametrize("place", ["root", "notebooks"])
+@pytest.mark.parametrize("chapter", ["02_split", "04_evaluate"])
+def test_a_chapter_runs_alone_once_the_earlier_ones_have_run(quick, chapter, place, monkeypatch):
+    """As "Run All" in JupyterLab, from either folder; a chapter's own defaults write to the run called quick."""
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(quick.parent))
+    before = metrics_of(quick)
+    notebook = nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", as_version=4)
+    cwd = ROOT if place == "root" else NOTEBOOKS
+    NotebookClient(
+        notebook, kernel_name="python3", timeout=300, resources={"metadata": {"path": str(cwd)}}
+    ).execute()
+    assert metrics_of(quick) == before
+
+
+def test_a_chapter_says_which_one_must_run_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path))
+    notebook = nbformat.read(NOTEBOOKS / "04_evaluate.ipynb", as_version=4)
+    with pytest.raises(Exception, match="run chapter 03_finetune first"):
+        NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout=300,
+            resources={"metadata": {"path": str(ROOT)}},
+        ).execute()
+
+
+def test_bbc_short(bbc_data, tmp_path):
+    """The whole path on the real corpus, with one short epoch: structure and honesty, not the score."""
+    short = ("--set", "03_finetune.epochs=1", "--set", "03_finetune.max_length=64")
+    folder = run_report(
+        tmp_path, "--profile", "bbc", *short, codes=(0, 3)
+    )  # its gates are for the whole training
+    m = metrics_of(folder)
+    assert m["dataset"]["rows"] == 2225
+    assert m["dataset"]["unique"] <= 2126
+    assert m["split"]["leaked_exact"] == m["split"]["leaked_near"] == 0
+    assert m["baseline"]["accuracy"]["value"] > 0.95
+    quoted = re.compile(r"(?:\S+\s+){20,}\S+")
+    texts = explore.load_corpus("bbc").sample(300, random_state=0)["text"]
+    pages = " ".join(
+        " ".join(page.read_text(encoding="utf-8").split()) for page in folder.glob("*.html")
+    )
+    for text in texts:
+        for run_of_words in quoted.findall(text[:400])[:1]:
+            words = run_of_words.split()
+            assert " ".join(words[:21]) not in pages
+
+
+def test_the_articles_split_is_refused_by_the_gate(bbc_data, tmp_path, monkeypatch):
+    frame = split.article_split(explore.load_corpus("bbc-csv"), bbc_data / "article_split.csv")
+    split.write_split(frame, tmp_path / "splits", {})
+    with pytest.raises(split.LeakError, match="have a twin in train"):
+        split.check_leaks(tmp_path / "splits")

@@ -1,0 +1,122 @@
+"""The tables of README.md and reports/README.md say what is published, and what is published is what a run measured."""
+
+import json
+
+import pytest
+
+import publish as results
+from gpt2news.run import ROOT
+
+
+def test_the_readmes_agree_with_what_is_published():
+    for path, wanted in results.pages(results.published()).items():
+        assert path.read_text(encoding="utf-8") == wanted, f"{path.name}: run `make results`"
+
+
+def test_published_figures_are_there_and_nothing_else_is():
+    names = set(results.published())
+    for file in (ROOT / "reports" / "published").glob("*"):
+        assert file.suffix in (".json", ".png")
+        assert file.stem.rpartition("-")[0] in names or file.stem in names
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A repository with one run of its own, `reports/tiny`."""
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path / "reports"))
+    run = tmp_path / "reports" / "tiny"
+    (run / "figures").mkdir(parents=True)
+    (run / "figures" / "accuracy.png").write_bytes(b"png")
+    score = {"value": 0.9123, "low": 0.8, "high": 0.97}
+    metrics = {
+        "dataset": {"name": "sample", "unique": 1234}, "split": {"test": 50}, "model": {"name": "mini", "parameters": 2_600_000},
+        "test": {"accuracy": score}, "baseline": {"accuracy": score}, "mcnemar_p": 1.0, "verdict": "They are equal.",
+        "deploy": {"size_mb": 3.14, "p50_ms": 6.6}, "seconds": {"01_explore": 60, "02_split": None, "03_finetune": 60}, "secret": 1,
+    }  # fmt: skip
+    record = {
+        "command": "gpt2news report",
+        "revision": "0123456789abcdef, with local changes",
+        "started": "2026-01-02T03:04",
+        "machine": "a laptop",
+    }
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    (run / "run.json").write_text(
+        json.dumps({**record, "chapters": {"05_deploy": {"status": "done"}}})
+    )
+    for page in (tmp_path / "README.md", tmp_path / "reports" / "README.md"):
+        page.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+    return tmp_path
+
+
+def test_a_run_is_published_and_told_in_both_pages(root):
+    folder = root / "reports" / "published"
+    results.publish("tiny", folder)
+    assert "secret" not in (folder / "tiny.json").read_text()
+    assert (folder / "tiny-accuracy.png").read_bytes() == b"png"
+    pages = results.pages(results.published(folder), root)
+    short, long = pages[root / "README.md"], pages[root / "reports" / "README.md"]
+    score = "0.912 (0.800 to 0.970)"
+    row = f"| `tiny` | sample, 1,234 different texts | mini, 2.6 M parameters | **{score}** | {score} | 50 | 3.1 MB | 7 ms |"
+    assert row in short
+    assert row in long
+    assert short.startswith("before\n")
+    assert short.endswith("\nafter\n")
+    assert "old" not in short
+    assert "They are equal." in long
+    assert "fine-tuned model 0.912 (0.800 to 0.970)" in long
+    assert "(published/tiny-accuracy.png)" in long
+    assert "confusion" not in long
+    assert "revision 0123456789ab, with local changes, 2026-01-02, 2 minutes on a laptop" in long
+
+
+def test_a_run_that_failed_is_not_published(root):
+    file = root / "reports" / "tiny" / "run.json"
+    file.write_text(file.read_text().replace('"done"', '"failed"'))
+    with pytest.raises(results.ResultsError, match="05_deploy is not done"):
+        results.publish("tiny", root / "reports" / "published")
+    assert not (root / "reports" / "published").exists()
+
+
+def test_figures_of_the_studies_are_told_in_their_numbers(root):
+    folder = root / "reports" / "published"
+    run = root / "reports" / "tiny"
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["studies"] = {
+        "folds": {
+            "runs": 15,
+            "accuracy": {"mean": 0.95},
+            "baseline": {"mean": 0.98},
+            "verdict": "Over 15 folds: behind.",
+        },
+        "ablation": [{"row": "mean@128", "accuracy": 0.94}, {"row": "article", "accuracy": 0.5}],
+        "curve": [{"texts": 50, "model": 0.7, "baseline": 0.8}],
+    }
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    for name in ("folds", "ablation", "learning_curve"):
+        (run / "figures" / f"{name}.png").write_bytes(b"png")
+    results.publish("tiny", folder)
+    page = results.pages(results.published(folder), root)[root / "reports" / "README.md"]
+    assert "They are equal. Over 15 folds: behind.\n" in page
+    assert (
+        "![Accuracy, mean of 15 folds: model 0.950, linear model 0.980.](published/tiny-folds.png)"
+        in page
+    )
+    assert (
+        "![Validation accuracy: mean@128 0.940; article 0.500.](published/tiny-ablation.png)"
+        in page
+    )
+    assert (
+        "![Accuracy by training texts: 50 texts 0.700, linear model 0.800.](published/tiny-learning_curve.png)"
+        in page
+    )
+
+
+def test_a_page_without_a_place_is_named(root):
+    (root / "README.md").write_text("nothing")
+    with pytest.raises(results.ResultsError, match=r"README\.md: 0 places"):
+        results.pages({}, root)
+
+
+def test_the_command_says_what_is_wrong(root, capsys):
+    assert results.main(["nowhere"]) == 2
+    assert "reports/nowhere: no such run" in capsys.readouterr().err

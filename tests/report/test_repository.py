@@ -1,0 +1,351 @@
+"""What the repository promises about itself: pins that agree, links that agree, clean notebooks, nothing that leaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from gpt2news import links
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = ["01_explore", "02_split", "03_finetune", "04_evaluate", "05_deploy"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def git(*arguments: str) -> subprocess.CompletedProcess:
+    """Run git in the repository; a copy without .git (say, a downloaded archive) skips the test."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def text_files() -> dict[str, str]:
+    """Name and content of each text file that is, or could be, committed."""
+    listed = git("ls-files", "-co", "--exclude-standard", "-z")
+    assert listed.returncode == 0, listed.stderr
+    files = {}
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.is_file() and b"\0" not in (content := path.read_bytes())[:8192]:
+            files[name] = content.decode("utf-8", errors="replace")
+    assert "pyproject.toml" in files
+    return files
+
+
+# --- dependencies ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lock() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    unpinned = [
+        line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line)
+    ]
+    assert not unpinned, f"requirements.lock: each line is name==version, these are not: {unpinned}"
+    return {
+        canonicalize_name(name): version for name, version in (line.split("==") for line in lines)
+    }
+
+
+@pytest.fixture(scope="module")
+def direct() -> list[Requirement]:
+    """The dependencies that pyproject.toml names, without the references to its own extras."""
+    if sys.version_info < (3, 11):
+        pytest.skip("tomllib came with Python 3.11")
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [
+        *project["dependencies"],
+        *chain.from_iterable(project["optional-dependencies"].values()),
+    ]
+    return [r for r in map(Requirement, named) if canonicalize_name(r.name) != project["name"]]
+
+
+@pytest.fixture(scope="module")
+def conda() -> dict:
+    return yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+
+
+def test_lock_pins_torch_without_a_local_suffix(lock):
+    assert lock["torch"] == "2.13.0", "+cpu or +cu130 would tie the lock to one index of wheels"
+
+
+def test_lock_has_every_direct_dependency_within_its_range(lock, direct):
+    missing = [r.name for r in direct if canonicalize_name(r.name) not in lock]
+    assert not missing, f"not in requirements.lock, run `make lock`: {missing}"
+    outside = [
+        str(r) for r in direct if Version(lock[canonicalize_name(r.name)]) not in r.specifier
+    ]
+    assert not outside, f"requirements.lock is outside pyproject.toml's range: {outside}"
+
+
+def test_conda_environment_is_python_311_from_conda_forge(conda):
+    assert (conda["name"], conda["channels"]) == ("gpt2-news", ["conda-forge"])
+    assert conda["dependencies"][:2] == ["python=3.11", "pip"]
+    assert conda["dependencies"][2]["pip"][-1] == "-e ."
+
+
+def test_conda_environment_has_the_direct_dependencies_at_the_locks_versions(conda, lock, direct):
+    pins = {
+        r.name: str(r.specifier).removeprefix("==")
+        for r in map(Requirement, conda["dependencies"][2]["pip"][:-1])
+    }
+    assert {canonicalize_name(name) for name in pins} == {canonicalize_name(r.name) for r in direct}
+    differ = {
+        n: (v, lock.get(canonicalize_name(n)))
+        for n, v in pins.items()
+        if lock.get(canonicalize_name(n)) != v
+    }
+    assert not differ, f"environment.yml against requirements.lock: {differ}"
+
+
+def test_conda_environment_says_what_each_dependency_is_for():
+    pinned = [
+        line
+        for line in (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    ]
+    assert [line for line in pinned if not re.search(r"==\S+ +# \w", line)] == []
+
+
+def test_precommit_runs_the_versions_of_the_lock(lock):
+    repos = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    tags = {repo["repo"].rsplit("/", 1)[1]: repo["rev"] for repo in repos}
+    assert tags["ruff-pre-commit"] == f"v{lock['ruff']}"
+    assert tags["nbstripout"] == lock["nbstripout"]
+
+
+# --- what git sees --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lib/gpt2news/new_module.py",
+        "data/README.md",
+        "data/sample/articles.csv",
+        "models/gpt2-mini/model.safetensors",
+        "reports/README.md",
+    ],
+)
+def test_git_does_not_ignore(name):
+    asked = git("check-ignore", "--no-index", name)
+    assert asked.returncode == 1, f"{name} is ignored {asked.stderr}"
+
+
+@pytest.mark.parametrize(
+    "name", ["data/raw/bbc-text.csv", "reports/bbc/splits/train.csv", "models/pretraining/x.pt"]
+)
+def test_git_ignores(name):
+    assert git("check-ignore", "--no-index", name).returncode == 0
+
+
+SEPARATE = (
+    r"(?<![\w.~)}>\]-])"  # what stands before a path that starts at the root of a file system
+)
+INDEX = r"(?:index[-_]url|trusted[-_]host|find[-_]links)[\"']?[ =:]+[\"']?"
+FORBIDDEN = {
+    "a path of one machine": "|".join(
+        [
+            SEPARATE + "/(?:work|root)/",
+            SEPARATE + "/home/(?!ec2-user/)[a-z][a-z0-9_.-]*/",
+            SEPARATE + "/tmp/[p]ip",
+        ]
+    ),
+    "a package index that is not public": "|".join(
+        [
+            "(?i)"
+            + INDEX
+            + r"(?!https://(?:pypi\.org|download\.pytorch\.org)/)(?:https?://|/)[\w.-]+",
+            r"https?://(?:[^\s/@]*@)?[\w.-]*(?:artifactory|codeartifact|jfrog|devpi|nexus|pypiserver)[\w.-]*",
+            r"https?://(?:[^\s/@]*@)?[\w.-]+\.(?:internal|corp|lan|intranet)\b(?<!docker\.internal)",
+        ]
+    ),
+    "an AWS key": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+}
+
+
+def findings(text: str) -> list[str]:
+    """What is forbidden in a text, as `kind (line n)`; the string itself is not shown, it may be a secret."""
+    return [
+        f"{kind} (line {text.count(chr(10), 0, hit.start()) + 1})"
+        for kind, pattern in FORBIDDEN.items()
+        for hit in re.finditer(pattern, text)
+    ]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("see ", "/work", "/main"),
+        ("file://", "/root", "/.cache"),
+        ("'", "/home", "/ada/news'"),
+        ("in ", "/tmp", "/pip-build"),
+        ("pip --index", "-url https://packages.example.net/simple"),
+        ("PIP_EXTRA_INDEX", "_URL=http://10.0.0.7/simple"),
+        ("find", "-links = /opt/wheels"),
+        ("https://ada:secret@", "nexus", ".example.net/pypi"),
+        ("https://pypi.example.", "corp", "/simple"),
+        ("key ", "AKIA", "IOSFODNN7EXAMPLE"),
+    ],
+    ids=lambda parts: "".join(parts)[-12:],
+)
+def test_the_search_finds(parts):
+    assert len(findings("first line\n" + "".join(parts))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.org/work/page and ../work/ and reports/home/ada/",
+        "/home/<user>/ and $HOME/work/ and /home/ec2-user/SageMaker",
+        "http://host.docker.internal:8080",
+        "AKIA is how such a key starts",
+    ],
+)
+def test_the_search_passes(text):
+    assert findings(text) == []
+
+
+def test_no_file_has_machine_paths_private_indexes_or_keys():
+    found = {name: hits for name, text in text_files().items() if (hits := findings(text))}
+    assert not found, "\n".join(f"{name}: {', '.join(hits[:5])}" for name, hits in found.items())
+
+
+def test_no_file_names_a_package_index():
+    """pip may be set up here with an index of its own; its host is no part of the repository."""
+    settings = {n: v for n, v in os.environ.items() if n.startswith("PIP_")}
+    asked = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True
+    )
+    urls = re.findall(
+        r"https?://(?:[^\s/@'\"]*@)?([\w.-]+)", asked.stdout + " ".join(settings.values())
+    )
+    hosts = set(urls) - {"localhost", "127.0.0.1"}
+    named = [name for name, text in text_files().items() if any(host in text for host in hosts)]
+    assert not named, f"these files name the host of pip's index: {named}"
+
+
+# --- links ----------------------------------------------------------------------------------------------------------
+
+
+def our_links(text: str, name: str) -> list[str]:
+    """Each owner/name in a link whose repository is called as ours."""
+    hosts = r"(?:github\.com|raw\.githubusercontent\.com|/github)/"
+    return re.findall(rf"{hosts}([\w-]+/{re.escape(name)}){links.END}", text)
+
+
+def test_every_link_to_this_repository_has_pyprojects_owner_and_name():
+    slug = links.repository()
+    wrong = {
+        path.name: others
+        for path in links.carriers()
+        if (others := set(our_links(path.read_text(encoding="utf-8"), slug.split("/")[1])) - {slug})
+    }
+    assert not wrong, f"run `make links`: {wrong}"
+    assert links.strays() == set(), (
+        "links that open one of our notebooks elsewhere; run `make links`"
+    )
+
+
+def test_every_tag_is_that_of_the_version(tmp_path):
+    """`make links` on a copy of what carries links has nothing to change."""
+    for path in [ROOT / "pyproject.toml", *links.carriers()]:
+        (tmp_path / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
+    assert links.rewrite(tmp_path, set(), links.repository()) == [], "run `make links`"
+
+
+def test_the_address_is_nowhere_else():
+    slug = links.repository()
+    rewritten = {path.relative_to(ROOT).as_posix() for path in links.carriers()} | {
+        "pyproject.toml"
+    }
+    name = slug.split("/")[1]
+    others = [
+        file
+        for file, text in text_files().items()
+        if file not in rewritten and slug in our_links(text, name)
+    ]
+    assert not others, f"`make links` does not rewrite these: {others}"
+    named = re.findall(re.escape(slug), (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert len(named) == 1, "pyproject.toml names it once, in [project.urls]"
+
+
+# --- notebooks ------------------------------------------------------------------------------------------------------
+
+
+def cells(path: Path, kind: str | None = None) -> list[dict]:
+    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in found if kind in (None, cell["cell_type"])]
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def test_there_are_five_notebooks():
+    assert [path.stem for path in NOTEBOOKS] == CHAPTERS
+
+
+@each_notebook
+def test_notebook_has_no_outputs(path):
+    kept = [
+        i
+        for i, cell in enumerate(cells(path))
+        if cell.get("outputs") or cell.get("execution_count") is not None
+    ]
+    assert not kept, f"{path.name}: outputs or execution counts in cells {kept}; run nbstripout"
+
+
+@each_notebook
+def test_code_cells_have_at_most_15_lines(path):
+    counts = {
+        i: source(c).count("\n") + 1 for i, c in enumerate(cells(path)) if c["cell_type"] == "code"
+    }
+    assert not (long := {i: n for i, n in counts.items() if n > 15}), (
+        f"{path.name}: {long} (cell: lines)"
+    )
+
+
+@each_notebook
+def test_one_cell_is_tagged_parameters(path):
+    tagged = [
+        cell["cell_type"]
+        for cell in cells(path)
+        if "parameters" in cell["metadata"].get("tags", [])
+    ]
+    assert tagged == ["code"]
+
+
+@each_notebook
+def test_colab_badge_opens_this_notebook(path):
+    opened = re.findall(
+        r"colab\.research\.google\.com/github/[\w./-]+\.ipynb", "".join(map(source, cells(path)))
+    )
+    assert opened, f"{path.name} has no Colab link"
+    name = re.escape(path.name)
+    assert re.search(
+        rf"/github/{re.escape(links.repository())}/blob/[\w.-]+/notebooks/{name}$", opened[0]
+    )
+
+
+@each_notebook
+def test_notebook_keeps_its_formatting(path):
+    """One indent for all, so that `make links`, Jupyter and nbstripout leave the same bytes."""
+    text = path.read_text(encoding="utf-8")
+    assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n"
