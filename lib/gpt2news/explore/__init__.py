@@ -1,8 +1,6 @@
-"""Chapter 01: load a corpus, say what is wrong with it, and describe it.
+"""Chapter 01: load a corpus (`corpus`), and count its words as the model sees them (`words`)."""
 
-`explore.figures` is imported by the notebook alone: a training container has no seaborn.
-"""
-
+# ruff: noqa: F401
 from gpt2news.explore.corpus import (
     BBC_TOPICS,
     SAMPLE,
@@ -22,21 +20,3 @@ from gpt2news.explore.words import (
     unread,
     word_counts,
 )
-
-__all__ = [
-    "BBC_TOPICS",
-    "NORMALISER",
-    "SAMPLE",
-    "SOURCES",
-    "CorpusError",
-    "comparable",
-    "describe",
-    "excerpt",
-    "find_source",
-    "load_corpus",
-    "locate",
-    "marking_words",
-    "normalise",
-    "unread",
-    "word_counts",
-]

@@ -20,6 +20,7 @@ SAMPLE = ROOT / "data" / "sample" / "articles.csv"
 BBC_TOPICS = ("business", "entertainment", "politics", "sport", "tech")
 MIN_TEXTS_A_TOPIC = 10
 
+
 class CorpusError(ValueError):
     """Something is wrong with a corpus; the message names the file, the row and the way out."""
 
