@@ -338,8 +338,8 @@ def _run_units(run: Run, units: list[Unit], head: dict, fresh: bool, say, train)
         ]
         raise StudyError(
             f"reports/{run.name}/studies/{study}.json has {len(known['units'])} trainings with "
-            f"other {'; '.join(other) or 'texts'}. Ask for the same settings again, or start afresh "
-            "with --fresh."
+            f"other {'; '.join(other) or 'texts'}. Ask for the same settings again, or start "
+            "afresh with --fresh."
         )
     done = dict(known["units"]) if known else {}
     todo = [unit for unit in units if unit.name not in done]

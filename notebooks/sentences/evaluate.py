@@ -30,10 +30,14 @@ def spread(score: dict, digits: int = 3) -> str:
     return f"{value} ({low} to {high})"
 
 
+def percent(share: float) -> str:
+    """`90 %`."""
+    return f"{100 * share:.0f} %"
+
+
 def percents(score: dict) -> str:
     """`90 % (79 % to 96 %)`."""
-    value, low, high = (f"{100 * score[key]:.0f} %" for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+    return f"{percent(score['value'])} ({percent(score['low'])} to {percent(score['high'])})"
 
 
 # --- leaks, score, rival -------------------------------------------------------------------------
@@ -67,15 +71,15 @@ def never_answered(never: list[str]) -> str:
 def accuracy(score: dict, n: int, majority: float, never: list[str]) -> str:
     """The score beside the share of the largest topic, and topics that are never answered."""
     text = (
-        f"{NOTICE}{score['value']:.0%} are right. A program that always answers the most frequent "
-        f"topic would have {majority:.0%}"
+        f"{NOTICE}{percent(score['value'])} are right. A program that always answers "
+        f"the most frequent topic would have {percent(majority)}"
     )
     if score["low"] > majority:
         text += ". "
     else:
         text += (
             f", and the model is **not better than that as far as n = {n} can show** "
-            f"({score['low']:.0%} to {score['high']:.0%}). "
+            f"({percent(score['low'])} to {percent(score['high'])}). "
         )
     return (text + never_answered(never)).strip()
 
@@ -118,7 +122,9 @@ def verdict(
 
 def _times(ours: float, theirs: float) -> str | None:
     """How many times larger; None when the two are within half as much again."""
-    return f"{ours / theirs:.1f}" if theirs > 0 and ours / theirs >= 1.5 else None
+    if theirs <= 0 or ours / theirs < 1.5:
+        return None
+    return f"{ours / theirs:.{0 if ours / theirs >= 10 else 1}f}"
 
 
 def why_not_linear(model: dict, rival: dict, p: float, n: int) -> str:
@@ -163,7 +169,8 @@ def why_not_linear(model: dict, rival: dict, p: float, n: int) -> str:
     else:
         parts.append(f"The linear model is also right on {points:.1f} points more of the texts.")
         parts.append("**For texts like these, take the linear model.**")
-    return NOTICE + " ".join(parts)
+    told = " ".join(parts)
+    return NOTICE + told[0].lower() + told[1:]
 
 
 # --- confidence ----------------------------------------------------------------------------------
@@ -223,10 +230,10 @@ def threshold(
     share = right / answered
     told = (
         f"On test {answered} of {n} texts are answered, and {right} of these answers are right "
-        f"({share:.1%}). "
+        f"({percent(share)}). "
     )
     reached = "reaches" if share >= target else "does not reach"
-    end = f"That {reached} the {target:.0%} that was asked for."
+    end = f"That {reached} the {percent(target)} that was asked for."
     if share < target:
         end += " A threshold is fitted like a weight, and a few validation texts decide it."
     return start + told + end
@@ -242,7 +249,7 @@ def off_topic(not_sure: dict, n: int, refused: float, test: int) -> str:
     """
     text = (
         f'{NOTICE}{percents(not_sure)} of the {n} off-topic texts get "not sure", against '
-        f"{refused:.0%} of the {test} test texts. "
+        f"{percent(refused)} of the {test} test texts. "
     )
     if not_sure["low"] <= refused:
         text += (
@@ -281,7 +288,8 @@ def confusion(pairs: pd.DataFrame) -> str:
     if len(first) > 1:
         return f"{NOTICE}{listed(first)} are mixed up {times} each{end}"
     few = " That is too few to call it a habit." if most <= 3 else ""
-    return f"{NOTICE}{listed(first)} are mixed up most often, {times}{end}{few}"
+    total_told = plural(total, "mistake")
+    return f"{NOTICE}{listed(first)} is the pair mixed up most, {times} in {total_told}.{few}"
 
 
 def slices(table: pd.DataFrame, score: float, small: int) -> str:
@@ -297,7 +305,7 @@ def slices(table: pd.DataFrame, score: float, small: int) -> str:
     if large.empty:
         return f"{NOTICE}no slice has {small} texts or more, so none can be called weak."
     worst = large[large["value"] == large["value"].min()]
-    names = [f"{row.slice} {row.group} (n = {row.n})" for row in worst.itertuples()]
+    names = [f"{row.slice}: {row.group} (n = {row.n})" for row in worst.itertuples()]
     low = large["value"].min()
     grey = grey if len(large) < len(table) else ""
     if len(large) == 1:
@@ -315,8 +323,8 @@ def slices(table: pd.DataFrame, score: float, small: int) -> str:
     else:
         text = (
             f"**{listed(names)} is weakest, {low:.2f}**, and its interval stays below the "
-            f"{score:.2f} of all texts. It is the lowest of {len(large)}, though, and the lowest of several looks "
-            "weak by chance alone more often than one interval says."
+            f"{score:.2f} of all texts. It is the lowest of {len(large)}, though, and the lowest "
+            "of several looks weak by chance alone more often than one interval says."
         )
     return f"{NOTICE}{text} {grey}".strip()
 
@@ -389,7 +397,7 @@ def deletion(checked: dict) -> str:
     """
     n, share = checked["n"], checked["share"]
     text = (
-        f"{NOTICE}without the strongest {share:.0%} of the words the probability falls by "
+        f"{NOTICE}without the strongest {percent(share)} of the words the probability falls by "
         f"{spread(checked['strongest'], 2)}, without as many random ones by "
         f"{spread(checked['random'], 2)}. "
     )
@@ -400,7 +408,9 @@ def deletion(checked: dict) -> str:
         text += "**It falls less without the named words: do not trust these colours.** "
     else:
         text += f"**That is no difference that n = {n} can show: do not trust these colours.** "
-    text += f"The values miss the whole change of the log-odds by {checked['gap']:.1%} (median)"
+    text += (
+        f"The values miss the whole change of the log-odds by {100 * checked['gap']:.1f} % (median)"
+    )
     return text + (", little enough." if checked["gap"] < 0.1 else ": more steps are needed.")
 
 
@@ -411,8 +421,8 @@ STUDIES = (
     "## Over many splits, recipes and sizes\n\n"
     "One split is one draw, and one recipe one choice. `benchmarks/studies.py` has trained this "
     "run's model again and again: over **folds** (all texts divided anew, duplicates together, "
-    "each fold scored by a model that learned from the others), with one part of the recipe changed "
-    "at a time (**ablation**), and with more and more training texts (**learning curve**)."
+    "each fold scored by a model that learned from the others), with one part of the recipe "
+    "changed at a time (**ablation**), and with more and more training texts (**learning curve**)."
 )
 
 

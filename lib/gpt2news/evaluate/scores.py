@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics import f1_score, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
@@ -57,8 +57,11 @@ def scores(truth: np.ndarray, probabilities: np.ndarray, topics: list[str]) -> d
     """
     n, guess, labels = len(truth), probabilities.argmax(axis=1), np.arange(len(topics))
 
+    # As sklearn's f1_score with average="macro", which would take seconds for 2,000 draws.
     def macro_f1(rows: np.ndarray) -> float:
-        return f1_score(truth[rows], guess[rows], labels=labels, average="macro", zero_division=0)
+        t, g = truth[rows], guess[rows]
+        hits, asked, given = (np.bincount(x, minlength=len(topics)) for x in (t[t == g], t, g))
+        return np.mean(2 * hits / np.maximum(asked + given, 1))
 
     loss = bootstrap(lambda rows: log_loss(truth[rows], probabilities[rows]), n)
     per_topic = precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0)
