@@ -88,7 +88,7 @@ def effect(n: int, clean: int, trials: pd.DataFrame) -> str:
     told = []
     for row in trials[trials["leaked"] > 0].itertuples():
         gained = row.right - clean
-        leaked = "all of them" if row.leaked == n else f"{row.leaked} of {n}"
+        leaked = f"all {n}" if row.leaked == n else f"{row.leaked} of {n}"
         if gained > 0:
             change = f"the score rises from {clean / n:.3f} to {row.right / n:.3f}"
         elif gained < 0:
@@ -96,13 +96,13 @@ def effect(n: int, clean: int, trials: pd.DataFrame) -> str:
         else:
             change = f"the score stays at {clean / n:.3f}"
         told.append(
-            f"with {leaked} leaked, {change} "
-            f"({row.leaked_before} of {row.leaked} leaked ones were right before, "
-            f"{row.leaked_right} are now)"
+            f"with {leaked} leaked, {change}. "
+            f"Of these {row.leaked}, the model had {row.leaked_before} right before the leak and "
+            f"has {row.leaked_right} now. "
         )
     if not told:
         return "Nothing was planted, so there is no effect to see."
-    text = SEE + "; ".join(told) + ". "
+    text = SEE + told[0] + "".join(t[0].upper() + t[1:] for t in told[1:])
     rises = trials["right"].max() > clean
     if not rises:
         return text + (
