@@ -97,8 +97,8 @@ def effect(n: int, clean: int, trials: pd.DataFrame) -> str:
             change = f"the score stays at {clean / n:.3f}"
         told.append(
             f"with {leaked} leaked, {change}. "
-            f"Of these {row.leaked}, the model had {row.leaked_before} right before the leak and "
-            f"has {row.leaked_right} now. "
+            f"Right among these {row.leaked}: {row.leaked_before} before the leak, "
+            f"{row.leaked_right} now. "
         )
     if not told:
         return "Nothing was planted, so there is no effect to see."
