@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -19,8 +20,8 @@ def cells(chapter: str, kind: str | None = None, tag: str | None = None) -> list
     return [
         cell
         for cell in found
-        if kind in (None, cell["cell_type"]) and (tag is None or tag in cell["metadata"]["tags"])
-        if tag is None or "tags" in cell["metadata"]
+        if kind in (None, cell["cell_type"])
+        if tag is None or tag in cell["metadata"].get("tags", [])
     ]
 
 
@@ -127,7 +128,7 @@ def test_the_cells_have_names_of_their_own(chapter):
 def test_each_exercise_is_asked_checked_and_solved(chapter):
     notebook = cells(chapter)
     checked = []
-    for before, cell in zip(notebook, notebook[1:], strict=False):
+    for before, cell in pairwise(notebook):
         if "exercise" in cell["metadata"].get("tags", []):
             name = re.search(r'check\("(\d\d\.\w+)", answer\)', source(cell)).group(1)
             assert name.startswith(chapter[:2])
