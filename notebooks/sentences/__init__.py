@@ -1,0 +1,22 @@
+"""What the chapters say of their results: functions of numbers that return Markdown.
+
+Each sentence holds for the numbers that it is given, or is not said. They are here and not in the
+cells because a learner need not read the conditions. A chapter's sentences are in the module of
+its name.
+"""
+
+SEE = "*What to notice:* "
+
+
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """`1 text`, `2 texts`, `no texts`."""
+    plural = plural or f"{noun}s"
+    return f"{n:,} {noun if n == 1 else plural}" if n else f"no {plural}"
+
+
+def listed(names: list[str], shown: int = 6) -> str:
+    """`a`, `a and b`, `a, b and c`; from `shown` on the rest is counted."""
+    names = list(names)
+    if len(names) > shown:
+        names = [*names[: shown - 1], f"{len(names) - shown + 1} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
