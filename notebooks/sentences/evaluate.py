@@ -9,13 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from gpt2news.show import plain
-
-NOTICE = "*What to notice:* "
-
-
-def plural(n: int, one: str, many: str | None = None) -> str:
-    """`1 text`, `2 texts`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+from sentences import SEE, count
 
 
 def listed(names: list[str], last: str = "and") -> str:
@@ -57,7 +51,7 @@ def leaks(found: pd.DataFrame) -> str:
     ]
     more = f", and {len(found) - 10} more" if len(found) > 10 else ""
     return (
-        f"**{plural(len(found), 'text')} of validation and test also stand in the training part**, "
+        f"**{count(len(found), 'text')} of validation and test also stand in the training part**, "
         f"{exact} word for word and {len(found) - exact} nearly so: {'; '.join(shown)}{more}. "
         "The scores below are too good."
     )
@@ -71,7 +65,7 @@ def never_answered(never: list[str]) -> str:
 def accuracy(score: dict, n: int, majority: float, never: list[str]) -> str:
     """The score beside the share of the largest topic, and topics that are never answered."""
     text = (
-        f"{NOTICE}{percent(score['value'])} are right. A program that always answers "
+        f"{SEE}{percent(score['value'])} are right. A program that always answers "
         f"the most frequent topic would have {percent(majority)}"
     )
     if score["low"] > majority:
@@ -88,7 +82,7 @@ def interval(score: dict, n: int) -> str:
     """How wide the interval of the accuracy is."""
     width = 100 * (score["high"] - score["low"])
     return (
-        f"{NOTICE}the accuracy is {spread(score)}. With {plural(n, 'test text')} the interval is "
+        f"{SEE}the accuracy is {spread(score)}. With {count(n, 'test text')} the interval is "
         f"{width:.0f} points wide. Two models that differ by less than that need a test of their "
         "own, see section 3."
     )
@@ -170,7 +164,7 @@ def why_not_linear(model: dict, rival: dict, p: float, n: int) -> str:
         parts.append(f"The linear model is also right on {points:.1f} points more of the texts.")
         parts.append("**For texts like these, take the linear model.**")
     told = " ".join(parts)
-    return NOTICE + told[0].lower() + told[1:]
+    return SEE + told[0].lower() + told[1:]
 
 
 # --- confidence ----------------------------------------------------------------------------------
@@ -206,7 +200,7 @@ def calibration(temperature: float, fitted_on: int, n: int, log_loss: dict, ece:
     else:
         said = "under 1: the model had been less sure than it could be"
     return (
-        f"{NOTICE}the temperature fitted on {plural(fitted_on, 'validation text')} is "
+        f"{SEE}the temperature fitted on {count(fitted_on, 'validation text')} is "
         f"{temperature:.2f}, {said}. On test:\n\n"
         f"- {change('log loss', n=n, **log_loss)};\n"
         f"- {change('calibration error', n=n, **ece)}."
@@ -222,9 +216,7 @@ def threshold(
         answered: texts of the n that get an answer.
         right: of these, the ones that are right.
     """
-    start = (
-        f"{NOTICE}the threshold is {value:.2f}, chosen on {plural(fitted_on, 'validation text')}. "
-    )
+    start = f"{SEE}the threshold is {value:.2f}, chosen on {count(fitted_on, 'validation text')}. "
     if not answered:
         return start + "**No test text is answered**: nothing can be said of its accuracy."
     share = right / answered
@@ -248,7 +240,7 @@ def off_topic(not_sure: dict, n: int, refused: float, test: int) -> str:
         test: how many those are.
     """
     text = (
-        f'{NOTICE}{percents(not_sure)} of the {n} off-topic texts get "not sure", against '
+        f'{SEE}{percents(not_sure)} of the {n} off-topic texts get "not sure", against '
         f"{percent(refused)} of the {test} test texts. "
     )
     if not_sure["low"] <= refused:
@@ -274,22 +266,22 @@ def confusion(pairs: pd.DataFrame) -> str:
         pairs: of `errors.topic_pairs`, the most frequent first.
     """
     if pairs.empty:
-        return f"{NOTICE}there are no mistakes, so no two topics are mixed up."
+        return f"{SEE}there are no mistakes, so no two topics are mixed up."
     total, most = int(pairs["mixed_up"].sum()), int(pairs["mixed_up"].iloc[0])
     first = pairs.loc[pairs["mixed_up"] == most, "pair"].tolist()
     if total == 1:
-        return f"{NOTICE}there is a single mistake, between {listed(first)}."
+        return f"{SEE}there is a single mistake, between {listed(first)}."
     if most == 1:
-        return f"{NOTICE}no two topics are mixed up more than once; no pair stands out."
+        return f"{SEE}no two topics are mixed up more than once; no pair stands out."
     times = "twice" if most == 2 else f"{most} times"
-    end = f", of {plural(total, 'mistake')} in all."
+    end = f", of {count(total, 'mistake')} in all."
     if len(first) > 3:
-        return f"{NOTICE}{len(first)} pairs of topics are mixed up {times} each{end}"
+        return f"{SEE}{len(first)} pairs of topics are mixed up {times} each{end}"
     if len(first) > 1:
-        return f"{NOTICE}{listed(first)} are mixed up {times} each{end}"
+        return f"{SEE}{listed(first)} are mixed up {times} each{end}"
     few = " That is too few to call it a habit." if most <= 3 else ""
-    total_told = plural(total, "mistake")
-    return f"{NOTICE}{listed(first)} is the pair mixed up most, {times} in {total_told}.{few}"
+    total_told = count(total, "mistake")
+    return f"{SEE}{listed(first)} is the pair mixed up most, {times} in {total_told}.{few}"
 
 
 def slices(table: pd.DataFrame, score: float, small: int) -> str:
@@ -303,7 +295,7 @@ def slices(table: pd.DataFrame, score: float, small: int) -> str:
     grey = f"Grey rows have fewer than {small} texts and say next to nothing."
     large = table[~table["small"].astype(bool)]
     if large.empty:
-        return f"{NOTICE}no slice has {small} texts or more, so none can be called weak."
+        return f"{SEE}no slice has {small} texts or more, so none can be called weak."
     worst = large[large["value"] == large["value"].min()]
     names = [f"{row.slice}: {row.group} (n = {row.n})" for row in worst.itertuples()]
     low = large["value"].min()
@@ -326,7 +318,7 @@ def slices(table: pd.DataFrame, score: float, small: int) -> str:
             f"{score:.2f} of all texts. It is the lowest of {len(large)}, though, and the lowest "
             "of several looks weak by chance alone more often than one interval says."
         )
-    return f"{NOTICE}{text} {grey}".strip()
+    return f"{SEE}{text} {grey}".strip()
 
 
 def neighbours(near: pd.DataFrame) -> str:
@@ -336,10 +328,10 @@ def neighbours(near: pd.DataFrame) -> str:
         near: `predicted`, `neighbour_topic`, `similarity`, `source_id`, a row a mistake.
     """
     if near.empty:
-        return f"{NOTICE}no mistakes, so nothing to look up."
+        return f"{SEE}no mistakes, so nothing to look up."
     agree = int((near["neighbour_topic"] == near["predicted"]).sum())
     text = (
-        f"{NOTICE}for {agree} of {plural(len(near), 'mistake')} the most similar training text has "
+        f"{SEE}for {agree} of {count(len(near), 'mistake')} the most similar training text has "
         "the topic that was guessed. "
     )
     if 2 * agree > len(near):
@@ -357,9 +349,9 @@ def neighbours(near: pd.DataFrame) -> str:
 def labels(candidates: int, total: int) -> str:
     """How many labels are in doubt."""
     if not candidates:
-        return f"{NOTICE}none of the {total:,} labels is in doubt, by the word of a linear model."
+        return f"{SEE}none of the {total:,} labels is in doubt, by the word of a linear model."
     return (
-        f"{NOTICE}by the word of a linear model, {plural(candidates, 'label')} of {total:,} may be "
+        f"{SEE}by the word of a linear model, {count(candidates, 'label')} of {total:,} may be "
         "wrong. Each is a question for a person, not a fault that has been found."
     )
 
@@ -381,7 +373,7 @@ def behaviour(rates: dict[str, dict], failed: pd.DataFrame, skipped: list[str]) 
             f"{kind} {round(tests['all']['value'] * tests['all']['n'])} of {tests['all']['n']}"
             for kind, tests in rates.items()
         ]
-        text = f"{NOTICE}passed: **{'; '.join(passed)}**. "
+        text = f"{SEE}passed: **{'; '.join(passed)}**. "
     for row in failed.head(5).itertuples():
         text += f'"{row.case}" is taken for {listed([row.predicted])}, not {row.test}. '
     if skipped:
@@ -397,7 +389,7 @@ def deletion(checked: dict) -> str:
     """
     n, share = checked["n"], checked["share"]
     text = (
-        f"{NOTICE}without the strongest {percent(share)} of the words the probability falls by "
+        f"{SEE}without the strongest {percent(share)} of the words the probability falls by "
         f"{spread(checked['strongest'], 2)}, without as many random ones by "
         f"{spread(checked['random'], 2)}. "
     )
@@ -437,7 +429,7 @@ def studies_alt(summary: dict) -> dict[str, str]:
         )
     if rows := summary.get("ablation"):
         scores = "; ".join(f"{row['row']} {row['accuracy']:.3f}" for row in rows)
-        told["ablation"] = f"Mean validation accuracy of {plural(len(rows), 'variant')}: {scores}."
+        told["ablation"] = f"Mean validation accuracy of {count(len(rows), 'variant')}: {scores}."
     if rows := summary.get("curve"):
         scores = "; ".join(
             f"{row['texts']:,} texts {row['model']:.3f} and {row['baseline']:.3f}" for row in rows
@@ -451,7 +443,7 @@ def studies(summary: dict) -> str:
     paragraphs = []
     folds, ablation, curve = (summary.get(key) for key in ("folds", "ablation", "curve"))
     if folds:
-        done = f"{folds['runs']} of {plural(folds['wanted'], 'training')}"
+        done = f"{folds['runs']} of {count(folds['wanted'], 'training')}"
         score, rival = folds["accuracy"], folds["baseline"]
         text = (
             f"**Folds**, {done}: accuracy {score['mean']:.3f}, linear model {rival['mean']:.3f}. "
@@ -460,7 +452,7 @@ def studies(summary: dict) -> str:
     if ablation:
         ranked = sorted(ablation, key=lambda row: row["accuracy"])
         best, worst = ranked[-1], ranked[0]
-        text = f"**Ablation**, {plural(len(ranked), 'row')}, on validation: "
+        text = f"**Ablation**, {count(len(ranked), 'row')}, on validation: "
         if best["accuracy"] == worst["accuracy"]:
             text += f"{best['accuracy']:.3f}, no row stands out."
         else:
