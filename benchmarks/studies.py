@@ -144,7 +144,8 @@ def parse_row(row: str, blocks: int, rate: float) -> dict:
 def reading(row: str) -> str:
     """A row's name in words."""
     pooling, _, rest = row.partition("@")
-    return READS[pooling] + EXTRAS[rest.lstrip("0123456789")]
+    extra = EXTRAS.get(rest.lstrip("0123456789"), "")
+    return READS.get(pooling, row) + extra  # records of earlier versions have other rows too
 
 
 def ablation_rows(settings: dict, longest: int) -> list[str]:
