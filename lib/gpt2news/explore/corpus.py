@@ -104,14 +104,13 @@ def load_corpus(name_or_path: str | Path, text: str = "text", label: str = "topi
     """A corpus as a frame with the columns `text`, `topic`, `source_id` (strings, a row a text).
 
     Args:
-        name_or_path: `sample`, `bbc` (archive), `bbc-csv`, or a .csv, .jsonl or .parquet file.
-        text: column of the texts, for a file.
-        label: column of the topics, for a file. A column `source_id`, if there, names the rows;
-            else they are numbered from 1.
+        name_or_path: `sample`, `bbc` (archive), `bbc-csv`, or a .csv, .jsonl or .parquet file. A
+            column `source_id` in it names the rows; else they are numbered from 1.
+        text, label: columns of the texts and of the topics, for a file.
 
     Raises:
-        CorpusError: no file, or a fault in it; the message names the first rows that have it
-            (counted from 1, the header not counted).
+        CorpusError: no file, or a fault in it, with its first rows (counted from 1, without the
+            header).
     """
     path, name = locate(name_or_path), str(name_or_path)
     columns = {"sample": ("text", "topic"), "bbc-csv": ("text", "category")}
