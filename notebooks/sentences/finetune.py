@@ -1,6 +1,6 @@
 """What chapter 03 says of its results."""
 
-from sentences import SEE, count
+from sentences import SEE, count, listed
 
 from gpt2news.evaluate import wilson
 
@@ -13,16 +13,28 @@ def prompted(right: int, n: int, topics: int) -> str:
         f"texts ({score['low']:.2f} to {score['high']:.2f}, the 95 % interval). "
     )
     if score["low"] > chance:
-        return SEE + begin + f"A blind guess would be right {chance:.2f} of the time: it knows something, but not enough to use."
+        return (
+            SEE
+            + begin
+            + f"A blind guess would be right {chance:.2f} of the time: it knows something, but not enough to use."
+        )
     if score["high"] < chance:
         return SEE + begin + f"That is worse than a blind guess ({chance:.2f})."
-    return SEE + begin + f"A blind guess ({chance:.2f}) lies inside that interval: no difference that n = {n} can show."
+    return (
+        SEE
+        + begin
+        + f"A blind guess ({chance:.2f}) lies inside that interval: no difference that n = {n} can show."
+    )
 
 
 def dropped(rows: list[tuple[str, str]]) -> str:
     """What the tokenizer cannot see. `rows`: a text and what it is after a round trip ('' for nothing)."""
     gone = [f"`{text}`" for text, read in rows if not read.strip()]
-    changed = [f"`{text}` becomes `{read.strip()}`" for text, read in rows if read.strip() and read.strip() != text]
+    changed = [
+        f"`{text}` becomes `{read.strip()}`"
+        for text, read in rows
+        if read.strip() and read.strip() != text
+    ]
     if not gone and not changed:
         return SEE + "this tokenizer gives every one of these texts back as it was."
     said = []
@@ -44,8 +56,16 @@ def sizes(parameters: int, embedding: int, head: int, width: int, topics: int) -
 def moved(last: list[float], first: list[float]) -> str:
     """Which states moved when the last word was changed, and when the first was. Lists: one number a token."""
     still = sum(value == 0 for value in last)
-    ends = "only the state of the last token moves" if still == len(last) - 1 else f"{count(still, 'state')} stay exactly as they were"
-    starts = "every state moves" if all(first) else f"{sum(value > 0 for value in first)} of {len(first)} states move"
+    ends = (
+        "only the state of the last token moves"
+        if still == len(last) - 1
+        else f"{count(still, 'state')} stay exactly as they were"
+    )
+    starts = (
+        "every state moves"
+        if all(first)
+        else f"{sum(value > 0 for value in first)} of {len(first)} states move"
+    )
     return SEE + (
         f"when the last word changes, {ends}. When the first word changes, {starts}. So information "
         "flows from left to right only, and the last token is the one that has seen the whole text."
@@ -69,7 +89,11 @@ def untrained(right: int, n: int, topics: int) -> str:
     """Accuracy before training."""
     score, chance = wilson(right, n), 1 / topics
     inside = score["low"] <= chance <= score["high"]
-    end = "which a blind guess also gets" if inside else f"where a blind guess gets {chance:.2f}: a random layer may be lucky or unlucky"
+    end = (
+        "which a blind guess also gets"
+        if inside
+        else f"where a blind guess gets {chance:.2f}: a random layer may be lucky or unlucky"
+    )
     return (
         f"Before training: **{right} of {n}** validation texts right ({right / n:.2f}; 95 % interval "
         f"{score['low']:.2f} to {score['high']:.2f}), {end}."
@@ -109,7 +133,11 @@ def trained(training: dict) -> str:
     turns = ""
     if training["accumulation"] > 1:
         turns = f", in {training['accumulation']} turns of {training['texts_at_once']} whose gradients are summed"
-    part = "all of them trained" if training["trained"] == training["parameters"] else f"{training['trained'] / training['parameters']:.1%} of them trained"
+    part = (
+        "all of them trained"
+        if training["trained"] == training["parameters"]
+        else f"{training['trained'] / training['parameters']:.1%} of them trained"
+    )
     return (
         f"{training['parameters'] / 1e6:.1f} M parameters, {part}: {training['steps']:,} steps of "
         f"{texts} texts{turns}, in {training['seconds']:.0f} s, on {training['device']}."
@@ -139,23 +167,34 @@ def pretraining(right: dict[str, int], n: int) -> str:
     a, b = wilson(with_it, n), wilson(without, n)
     begin = f"{name}: **{with_it} of {n}** validation texts right; {other}: **{without} of {n}**. "
     if a["low"] > b["high"]:
-        return SEE + begin + "The intervals do not overlap: what the backbone had read before is what makes the difference."
+        return (
+            SEE
+            + begin
+            + "The intervals do not overlap: what the backbone had read before is what makes the difference."
+        )
     if b["low"] > a["high"]:
         return SEE + begin + "Here the random weights did better, and the intervals do not overlap."
-    return SEE + begin + f"The intervals overlap: no difference that n = {n} can show. Chapter 04 compares on the test part."
+    return (
+        SEE
+        + begin
+        + f"The intervals overlap: no difference that n = {n} can show. Chapter 04 compares on the test part."
+    )
 
 
-def parts(rows: list[dict], n: int) -> str:
-    """Head only, last block, LoRA, all weights: can any two be told apart? Rows have name, right."""
-    scores = {row["trained part"]: wilson(row["right"], n) for row in rows}
-    best = max(rows, key=lambda row: row["right"])["trained part"]
+def parts(right: dict[str, int], n: int) -> str:
+    """Head only, last block, LoRA, all weights: can any two be told apart? `right`: texts of n."""
+    scores = {name: wilson(number, n) for name, number in right.items()}
+    best = max(right, key=right.get)
     worse = [name for name, score in scores.items() if score["high"] < scores[best]["low"]]
     if not worse:
         return SEE + (
-            f"all intervals overlap: no difference that n = {n} can show after so short a training. "
-            "What differs for certain is how many numbers were trained."
+            f"all intervals overlap: no difference that n = {n} can show after so short a "
+            "training. What differs for certain is how many numbers were trained."
         )
-    return SEE + f"{best} did best, and the interval of {' and of '.join(worse)} does not reach it. The others cannot be told apart on n = {n}."
+    return SEE + (
+        f"*{best}* did best, and the interval of {listed(worse)} does not reach it. The others "
+        f"cannot be told from it on n = {n}."
+    )
 
 
 def turns(words: list[str], answers: list[str], confidence: list[float]) -> str:
@@ -163,7 +202,11 @@ def turns(words: list[str], answers: list[str], confidence: list[float]) -> str:
     changes = [i for i in range(1, len(words)) if answers[i] != answers[i - 1]]
     ends = f"It ends at {answers[-1]}, {confidence[-1]:.2f}."
     if not changes:
-        return SEE + f"the answer is {answers[-1]} from the first word on, and no word turns it. " + ends
+        return (
+            SEE
+            + f"the answer is {answers[-1]} from the first word on, and no word turns it. "
+            + ends
+        )
     last = changes[-1]
     return SEE + (
         f"the answer changes {count(len(changes), 'time')}; the last time at the word “{words[last]}”, from "
