@@ -72,7 +72,8 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
     parameters = sum(p.numel() for p in model.parameters())
     _quicken(model)
     if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        with quiet():
+            model.gradient_checkpointing_enable({"use_reentrant": False})
     data = {name: _dataset(frame, topics, tokenizer, name) for name, frame in frames.items()}
     steps_an_epoch = -(-len(data["train"]) // recipe.batch_size)
     arguments = _arguments(recipe, folder, steps_an_epoch * recipe.epochs, dtype)
@@ -80,7 +81,8 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
     if recipe.freeze:
         part.freeze(model, recipe.freeze)
     if recipe.lora:
-        model = part.add_lora(model, recipe.lora)
+        with quiet():
+            model = part.add_lora(model, recipe.lora)
     # With one process, what frozen blocks say of a text can be kept for all epochs.
     keeps = recipe.freeze > 0 and recipe.epochs > 1 and arguments.world_size == 1
     keeps = keeps and not recipe.compile and part.fits(model, data["train"].ids + data["val"].ids)
