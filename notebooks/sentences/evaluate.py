@@ -263,7 +263,7 @@ def confusion(pairs: pd.DataFrame) -> str:
     """Which pair of topics is mixed up most, if one is.
 
     Args:
-        pairs: of `errors.topic_pairs`, the most frequent first.
+        pairs: `pair` and `mixed_up`, the most frequent first.
     """
     if pairs.empty:
         return f"{SEE}there are no mistakes, so no two topics are mixed up."
@@ -385,7 +385,7 @@ def deletion(checked: dict) -> str:
     """Do the words that the method names matter?
 
     Args:
-        checked: of `words.deletion_summary`, and `gap`.
+        checked: falls at one share of words with their intervals, and `gap`.
     """
     n, share = checked["n"], checked["share"]
     text = (

@@ -104,15 +104,6 @@ def test_other_topics_are_skipped_and_some_known_ones_tried():
     assert set(behaviour.minimum(by_word("x"), ["cats", "sport"])["test"]) == {"sport"}
 
 
-def test_off_topic_counts_what_stays_under_the_threshold():
-    strays = behaviour.off_topic(by_word("the"), TOPICS, threshold=0.95)
-    assert strays["not_sure"].all()
-    strays = behaviour.off_topic(by_word("the"), TOPICS, threshold=0.5)
-    assert not strays["not_sure"].any()
-    assert strays["kind"].value_counts().min() >= 5
-    assert strays["text"].map(lambda text: len(text.split())).max() <= 21
-
-
 def test_written_cases_are_not_texts_of_the_sample():
     """A case that stands in the training texts would test memory."""
     texts = " ".join(load_corpus("sample")["text"].str.lower())

@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
 from gpt2news import evaluate, explore, finetune, split
+from gpt2news.evaluate import behaviour
 from gpt2news.run import ROOT, Run
 
 CELLS = nbformat.read(ROOT / "notebooks" / "04_evaluate.ipynb", as_version=4).cells
@@ -167,6 +168,24 @@ def test_mistakes_are_sorted_begin_with_20_words_at_most_and_match_by_row():
     assert "word" not in left["table"].to_csv()
     shown = typed("04-20", parts={"test": test}, says=says, mistakes_shown=2, **given)["wrong"]
     assert shown["source_id"].tolist() == ["id3", "id5"]
+
+
+@pytest.mark.parametrize(("threshold", "not_sure"), [(0.95, 1.0), (0.5, 0.0)])
+def test_off_topic_texts_under_the_threshold_are_not_sure(threshold, not_sure):
+    def predict(texts):
+        return np.tile([0.9, 0.0, 0.1], (len(texts), 1))
+
+    class Model:
+        def logits(self, texts):
+            return np.log(np.maximum(predict(texts), 1e-9))
+
+    given = {"model": Model(), "temperature": 1.0, "topics": list("abc"), "threshold": threshold}
+    left = typed("04-35", "04-35-kinds", behaviour=behaviour, **given)
+    assert left["strays"]["not_sure"].mean() == not_sure
+    assert left["strays"]["kind"].value_counts().min() >= 5
+    assert len(left["strays"]) == sum(rate["n"] for rate in left["strays_rates"].values())
+    assert left["surest"]["text"].map(lambda text: len(text.split())).max() <= 21
+    assert set(left["strays"]["taken for"]) == {"a"}
 
 
 # --- catching up ---------------------------------------------------------------------------------

@@ -1,13 +1,25 @@
 """Words that decide are named; a method that names others is caught."""
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from gpt2news import finetune, split
+from gpt2news import evaluate, finetune, split
 from gpt2news.evaluate import words
+from gpt2news.run import ROOT
+
+CELLS = nbformat.read(ROOT / "notebooks" / "04_evaluate.ipynb", as_version=4).cells
+
+
+def summary_of(fall: pd.DataFrame, gap: float = 0.0) -> dict:
+    """As the notebook sums `words.deletion` up."""
+    reason = words.Explanation("sport", [], np.array([]), gap)
+    variables = {"np": np, "evaluate": evaluate, "fall": fall, "reasons": [reason]}
+    exec(next(cell.source for cell in CELLS if cell.id == "04-71"), variables)
+    return variables["checked"]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +73,7 @@ def test_the_word_that_decides_gets_the_most(keyword_model):
 def test_without_the_strongest_words_the_probability_falls_more(keyword_model):
     model, frame = keyword_model
     reasons = [words.explain(model, text) for text in frame["text"].tail(20)]
-    summary = words.deletion_summary(words.deletion(model, reasons))
+    summary = summary_of(words.deletion(model, reasons))
     assert summary["n"] == 20
     assert summary["strongest"]["low"] > summary["random"]["high"]
     assert summary["strongest_falls_more"]["value"] >= 0.8
@@ -75,7 +87,7 @@ def test_a_method_that_points_at_random_words_does_not_pass_the_check(keyword_mo
         words.Explanation(topic, text.split(), random.normal(size=12), 0.0)
         for text, topic in frame[["text", "topic"]].tail(20).itertuples(index=False)
     ]
-    summary = words.deletion_summary(words.deletion(model, reasons))
+    summary = summary_of(words.deletion(model, reasons))
     assert summary["strongest"]["low"] < summary["random"]["high"]
     assert summary["difference"]["low"] <= 0
 
@@ -88,6 +100,6 @@ def test_an_empty_text_cannot_be_explained(keyword_model):
 def test_a_single_text_is_summed_up_too(keyword_model):
     model, frame = keyword_model
     table = words.deletion(model, [words.explain(model, frame["text"].iloc[0])])
-    summary = words.deletion_summary(table)
+    summary = summary_of(table)
     assert summary["n"] == 1
     assert summary["difference"]["low"] == summary["difference"]["high"]

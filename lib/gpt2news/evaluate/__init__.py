@@ -1,5 +1,6 @@
 """Chapter 04: how good is it, how sure can we be, and what would a simple model have done?"""
 
+# ruff: noqa: F401
 import numpy as np
 
 from gpt2news import finetune
@@ -17,20 +18,6 @@ from gpt2news.evaluate.scores import (
 )
 from gpt2news.run import Run
 from gpt2news.split import read_split
-
-__all__ = [
-    "BASELINE",
-    "baseline",
-    "bootstrap",
-    "calibration_error",
-    "catch_up",
-    "choose_threshold",
-    "fit_temperature",
-    "log_loss",
-    "probabilities_of",
-    "scores",
-    "wilson",
-]
 
 
 def catch_up(report: Run) -> None:

@@ -15,7 +15,6 @@ import pandas as pd
 import yaml
 
 from gpt2news.evaluate.scores import wilson
-from gpt2news.explore import excerpt
 
 CASES = yaml.safe_load(Path(__file__).with_name("behaviour.yaml").read_text(encoding="utf-8"))
 CHANGES = ("case", "punctuation", "spacing", "names", "numbers")
@@ -113,13 +112,3 @@ def pass_rates(results: pd.DataFrame) -> dict[str, dict]:
             for test, some in tests.items()
         }
     return rates
-
-
-def off_topic(predict: Predict, topics: list[str], threshold: float) -> pd.DataFrame:
-    """Texts of none of the topics: `kind`, `text`, `predicted`, `confidence`, `not_sure`."""
-    frame = pd.Series(CASES["off_topic"], name="text").explode().rename_axis("kind").reset_index()
-    probabilities = predict(frame["text"].tolist())
-    frame["text"] = frame["text"].map(excerpt)
-    frame["predicted"] = np.array(topics)[probabilities.argmax(axis=1)]
-    frame["confidence"] = probabilities.max(axis=1)
-    return frame.assign(not_sure=frame["confidence"] < threshold)

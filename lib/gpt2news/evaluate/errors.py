@@ -1,8 +1,6 @@
-"""Where the model is weak: slices of the test, and topics that are mixed up."""
+"""Where the model is weak: slices of the test."""
 
 from __future__ import annotations
-
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -43,21 +41,3 @@ def slice_table(right: np.ndarray, slices: dict[str, pd.Series | np.ndarray]) ->
                 rows.append({"slice": name, "group": str(group), "n": len(inside), **share})
     table = pd.DataFrame(rows, columns=["slice", "group", "n", "value", "low", "high"])
     return table.assign(small=table["n"] < SMALL)
-
-
-def topic_pairs(truth: np.ndarray, guess: np.ndarray, topics: list[str]) -> pd.DataFrame:
-    """How often two topics are taken for one another, the pair with most mistakes first.
-
-    Returns:
-        Columns `pair`, `n` (texts of both), `mixed_up`, and that share with its interval: `value`,
-        `low`, `high`. Pairs that are never mixed up are left out.
-    """
-    rows = []
-    for a, b in combinations(range(len(topics)), 2):
-        mixed = int(((truth == a) & (guess == b)).sum() + ((truth == b) & (guess == a)).sum())
-        if mixed:
-            n = int(np.isin(truth, (a, b)).sum())
-            pair = f"{topics[a]} / {topics[b]}"
-            rows.append({"pair": pair, "n": n, "mixed_up": mixed, **wilson(mixed, n)})
-    table = pd.DataFrame(rows, columns=["pair", "n", "mixed_up", "value", "low", "high"])
-    return table.sort_values(["mixed_up", "pair"], ascending=[False, True], ignore_index=True)

@@ -1,4 +1,4 @@
-"""The figures of chapter 04 that can be played with."""
+"""A figure of chapter 04 that can be played with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from gpt2news.evaluate.scores import probabilities_of
-from gpt2news.show import MODEL, QUIET, RIVAL
+from gpt2news.show import MODEL, QUIET
 
 
 def temperature(logits: np.ndarray, topics: list[str], value: float) -> plt.Figure:
@@ -27,27 +27,4 @@ def temperature(logits: np.ndarray, topics: list[str], value: float) -> plt.Figu
     axis.set_yticks(places, [topics[i] for i in order])
     axis.invert_yaxis()
     axis.legend(fontsize=8, loc="lower right")
-    return figure
-
-
-def thresholds(confidence: np.ndarray, right: np.ndarray, threshold: float) -> plt.Figure:
-    """Confidence of the right and of the wrong answers, on either side of a threshold."""
-    figure, axis = plt.subplots(figsize=(7.2, 3.0))
-    bins = np.linspace(min(0.2, confidence.min()), 1, 33)
-    axis.hist(
-        [confidence[right], confidence[~right]],
-        bins=bins,
-        stacked=True,
-        color=[MODEL, RIVAL],
-        label=["right", "wrong"],
-        edgecolor="white",
-    )
-    axis.axvline(threshold, color="black", ls="--")
-    axis.axvspan(axis.get_xlim()[0], threshold, color=QUIET, alpha=0.18, lw=0)
-    at = (threshold, 0.93)
-    axis.annotate("not sure ", at, xycoords=("data", "axes fraction"), ha="right")
-    axis.annotate(" answered", at, xycoords=("data", "axes fraction"))
-    axis.set(xlabel="confidence", ylabel="texts", xlim=(bins[0], 1))
-    axis.margins(y=0.18)
-    axis.legend(fontsize=8, loc="center left")
     return figure

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from captum.attr import LayerIntegratedGradients
 
-from gpt2news.evaluate.scores import bootstrap, probabilities_of, wilson
+from gpt2news.evaluate.scores import probabilities_of
 from gpt2news.finetune import Classifier, encode
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -112,17 +112,3 @@ def deletion(
     table["fall"] = table["text"].map(whole) - table["p"]
     parts = table[table["kind"] != "whole"]
     return parts.pivot_table(index=["text", "share"], columns="kind", values="fall").reset_index()
-
-
-def deletion_summary(table: pd.DataFrame, share: float = 0.2) -> dict:
-    """`deletion` at one share of words: mean falls, how often the strongest win, intervals."""
-    at = table[table["share"] == share]
-    strongest, random = at["strongest"].to_numpy(), at["random"].to_numpy()
-    return {
-        "n": len(at),
-        "share": share,
-        "strongest": bootstrap(lambda rows: strongest[rows].mean(), len(at)),
-        "random": bootstrap(lambda rows: random[rows].mean(), len(at)),
-        "difference": bootstrap(lambda rows: (strongest - random)[rows].mean(), len(at)),
-        "strongest_falls_more": wilson((strongest > random).sum(), len(at)),
-    }
