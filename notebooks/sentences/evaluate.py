@@ -11,6 +11,9 @@ import pandas as pd
 from gpt2news.show import plain
 from sentences import SEE, count
 
+FEW = 10  # a bootstrap of fewer texts has intervals that are far too short
+SLIGHT = 0.005  # a log loss or calibration error that changes by less has not changed
+
 
 def listed(names: list[str], last: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`; names come from the data, so they are made safe to show."""
@@ -153,7 +156,7 @@ def why_not_linear(model: dict, rival: dict, p: float, n: int) -> str:
     if p >= 0.05:
         parts.append(f"Their scores show no difference that n = {n} can prove.")
         if cheaper and not dearer:
-            parts.append("**For these texts alone the linear model would do.**")
+            parts.append("**Nothing that this test can show pays for the dearer model.**")
     elif model["accuracy"] > rival["accuracy"]:
         parts.append(f"The fine-tuned model is right on {points:.1f} points more of the texts.")
         if cheaper:
@@ -180,11 +183,12 @@ def change(name: str, before: float, after: float, difference: dict, n: int) -> 
         f"{name} {before:.3f} before, {after:.3f} after (difference {difference['value']:+.3f}, "
         f"95 % interval {difference['low']:+.3f} to {difference['high']:+.3f})"
     )
-    if difference["high"] < 0:
-        return f"{numbers}: lower, so **better**"
-    if difference["low"] > 0:
-        return f"{numbers}: higher, so **worse**"
-    return f"{numbers}: **no difference that n = {n} can show**"
+    if n < FEW or difference["low"] <= 0 <= difference["high"]:
+        return f"{numbers}: **no difference that n = {n} can show**"
+    if max(-difference["low"], difference["high"]) < SLIGHT:
+        return f"{numbers}: **less than {SLIGHT}, too little to matter**"
+    side = "lower, so **better**" if difference["high"] < 0 else "higher, so **worse**"
+    return f"{numbers}: {side}"
 
 
 def calibration(temperature: float, fitted_on: int, n: int, log_loss: dict, ece: dict) -> str:
@@ -293,6 +297,8 @@ def slices(table: pd.DataFrame, score: float, small: int) -> str:
         small: a slice of fewer texts is not spoken of.
     """
     grey = f"Grey rows have fewer than {small} texts and say next to nothing."
+    if score == 1:
+        return f"{SEE}all answers are right, so no slice is weak."
     large = table[~table["small"].astype(bool)]
     if large.empty:
         return f"{SEE}no slice has {small} texts or more, so none can be called weak."
@@ -394,7 +400,9 @@ def deletion(checked: dict) -> str:
         f"{spread(checked['random'], 2)}. "
     )
     difference = checked["difference"]
-    if difference["low"] > 0:
+    if n < FEW:
+        text += f"**That is no difference that n = {n} can show**: more texts are needed. "
+    elif difference["low"] > 0:
         text += f"The difference is {spread(difference, 2)}: **the words that are named matter.** "
     elif difference["high"] < 0:
         text += "**It falls less without the named words: do not trust these colours.** "
