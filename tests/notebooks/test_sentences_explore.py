@@ -49,12 +49,12 @@ def test_balance(counts, told):
     ("tokens", "told"),
     [
         ([" the", " ke", "eper", "."], "1 of 2 words are one token"),
-        ([" the", " ke", "eper"], "takes 2: ke + eper"),
+        ([" the", " ke", "eper"], "One word here takes 2 tokens: ke + eper"),
         ([" the", " bank", "."], "every word here is one token"),
         ([], "no word in it"),
         ([" .", "!"], "no word in it"),
     ],
-    ids=["cut", "dearest", "nothing is cut", "nothing", "marks only"],
+    ids=["cut", "the longest", "nothing is cut", "nothing", "marks only"],
 )
 def test_pieces(tokens, told):
     said = say.pieces(tokens)
