@@ -92,7 +92,7 @@ def test_dropped_without_a_text_that_is_lost_whole():
         ([100, 200, 600, 700], "75.0% are longer than 128 tokens and 50.0% are", "None"),
         ([100, 200], "50.0% are longer than 128 tokens. None is longer than 512. What", " 0.0%"),
         ([100, 128], "No text is longer than 128 tokens", "cut off"),
-        ([200] * 2500 + [100], "over 99.9% are longer than 128 tokens", "100"),
+        ([200] * 2500 + [100], "over 99.9% are longer than 128 tokens", "100.0%"),
         ([100] * 2500 + [200], "under 0.1% are longer than 128 tokens", " 0.0%"),
         ([200], "100% are longer than 128 tokens", "100.0%"),
         ([7], "No text is longer than 128 tokens", "%"),
