@@ -161,6 +161,7 @@ def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Fig
 
     `unit`: points a character.
     """
+    lines = lines or [[]]
     wide = [[unit * (max(len(text), 1) + 1.4) for text, *_ in line] for line in lines]
     width = max([360, *(sum(line) for line in wide)])
     figure, axis = plt.subplots(figsize=(width / 72 + 0.1, 0.5 * len(lines)))

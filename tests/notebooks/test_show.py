@@ -172,3 +172,14 @@ def test_words_are_coloured_by_their_strength(values):
     assert ("<sup>" in shown) == any(values)
     if any(values):
         assert all(part in shown for part in ("+0.31", "−0.04", "&lt;b&gt;"))
+
+
+def test_boxes_hold_their_texts_and_nothing_is_no_error():
+    figure = show.boxes([[("a", show.MODEL, "1"), ("long", show.RIVAL, "2")], [("b", "red", "")]])
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.texts] == ["a", "1", "long", "2", "b", ""]
+    first, second, below = axis.patches
+    assert first.get_width() < second.get_width()
+    assert first.get_y() == second.get_y() > below.get_y()
+    plt.close(figure)
+    plt.close(show.boxes([]))
