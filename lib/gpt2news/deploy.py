@@ -20,7 +20,7 @@ import torch
 from onnx import TensorProto
 from transformers import AttentionInterface
 
-from gpt2news.finetune import EXPORTABLE, Classifier, pool
+from gpt2news.finetune import Classifier, pool
 from gpt2news.run import atomic
 from newsserve.files import sha256_of
 from newsserve.predictor import MANIFEST, Predictor
@@ -79,18 +79,11 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
 
     Returns:
         `out`.
-
-    Raises:
-        ValueError: a pooling that is not in `finetune.EXPORTABLE`.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers.optimizer import optimize_model
 
     classifier = Classifier(model_folder)
-    if classifier.pooling not in EXPORTABLE:
-        raise ValueError(
-            f"{model_folder}: pooling {classifier.pooling!r} is for comparison only; export has {', '.join(EXPORTABLE)}"
-        )
     model = classifier.model.cpu()
     model.set_attn_implementation("onnx_fused")
     ids = torch.full((2, 16), 5, dtype=torch.long)
