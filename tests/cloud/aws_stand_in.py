@@ -9,8 +9,10 @@ import io
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import parse_qs
 
+SHIPPED = Path(__file__).parents[2] / "models" / "gpt2-mini-bbc"
 REGION, ACCOUNT = "us-east-1", "123456789012"
 ROLE, BUCKET = f"arn:aws:iam::{ACCOUNT}:role/news-role", "news-bucket"
 Reply = tuple[int, str, bytes]
@@ -53,6 +55,16 @@ def answer_lines(body: dict) -> None:
         json.dumps({"length": len(json.loads(line)["text"])}) + "\n" for line in lines
     )
     s3.put_object(Bucket=BUCKET, Key=f"{out}texts.jsonl.out", Body=content.encode())
+
+
+def exists() -> list[str]:
+    """What SageMaker lists, asked without the library's help."""
+    ours = client("sagemaker")
+    return [
+        *(entry["EndpointName"] for entry in ours.list_endpoints()["Endpoints"]),
+        *(entry["EndpointConfigName"] for entry in ours.list_endpoint_configs()["EndpointConfigs"]),
+        *(entry["ModelName"] for entry in ours.list_models()["Models"]),
+    ]
 
 
 class Cloud:

@@ -6,7 +6,7 @@ import threading
 from urllib.request import Request, urlopen
 
 import pytest
-from aws_stand_in import BUCKET, REGION, ROLE, Cloud, client
+from aws_stand_in import BUCKET, REGION, ROLE, SHIPPED, Cloud, client
 
 
 @pytest.fixture(scope="session")
@@ -105,9 +105,24 @@ def cloud(outside, monkeypatch):
 
 @pytest.fixture
 def aws(cloud):
-    import newscloud as sagemaker
+    import newscloud
 
-    return sagemaker.connect()
+    return newscloud.connect()
+
+
+@pytest.fixture
+def make(cloud, aws):
+    """`with make(...) as endpoint`, quick and with the shipped model; what is said goes into `make.said`."""
+
+    import newscloud
+
+    def make(**options):
+        return newscloud.endpoint(
+            aws, SHIPPED, "my run", **{"poll": 0.05, "say": make.said.append, **options}
+        )
+
+    make.said = []
+    return make
 
 
 @pytest.fixture

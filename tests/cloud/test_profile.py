@@ -15,13 +15,13 @@ import pytest
 from aws_stand_in import ACCOUNT, BUCKET, answer_lines, client
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from running import run_report
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from gpt2news import finetune, split
+from gpt2news.deploy import running_server
 from gpt2news.explore import load_corpus
 from gpt2news.run import ROOT
-from gpt2news.deploy import running_server
+from running import run_report
 
 KEYS = {
     "an access key": r"\b(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}\b",

@@ -8,11 +8,11 @@ import tarfile
 
 import httpx
 import pytest
+from aws_stand_in import SHIPPED
 
-import newscloud as sagemaker
-from newsreport.__main__ import SHIPPED
-from gpt2news.run import ROOT
 from gpt2news.deploy import running_server
+from gpt2news.run import ROOT
+from newscloud.endpoints import pack_model
 
 pytestmark = pytest.mark.skipif(
     not (SHIPPED / "serving.json").exists(), reason="no shipped model in models/gpt2-mini-bbc"
@@ -43,7 +43,7 @@ print(inference.formats.__file__)
 def opt_ml_model(tmp_path_factory):
     """The model.tar.gz as a container finds it, unpacked in /opt/ml/model."""
     folder = tmp_path_factory.mktemp("opt")
-    with tarfile.open(sagemaker.pack_model(SHIPPED, folder / "model.tar.gz")) as tar:
+    with tarfile.open(pack_model(SHIPPED, folder / "model.tar.gz")) as tar:
         tar.extractall(folder / "model", filter="data")
     return folder / "model"
 
