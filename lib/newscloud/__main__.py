@@ -53,7 +53,7 @@ def app_url(port: int = 8501, metadata: Path = METADATA) -> str:
     """The browser address of an app on `port` of this SageMaker notebook instance or Studio space.
 
     Raises:
-        SageMakerError: this machine is neither, or its metadata does not name it.
+        SageMakerError: this machine is neither.
     """
     try:
         facts = json.loads(metadata.read_text(encoding="utf-8"))
@@ -62,12 +62,9 @@ def app_url(port: int = 8501, metadata: Path = METADATA) -> str:
             host = f"{facts['DomainId']}.studio.{region}.sagemaker.aws/jupyterlab/default"
         else:
             host = f"{facts['ResourceName']}.notebook.{region}.sagemaker.aws"
-    except OSError as error:
-        says = f"no {metadata}: this is not a SageMaker notebook instance or Studio space"
-        raise SageMakerError(says) from error
-    except (ValueError, LookupError, TypeError) as error:
-        says = f"{metadata} does not say which instance this is ({error!r})"
-        raise SageMakerError(says) from error
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        says = "this is not a SageMaker notebook instance or Studio space"
+        raise SageMakerError(f"{says} ({metadata}: {error!r})") from error
     return f"https://{host}/proxy/{port}/"
 
 

@@ -28,6 +28,7 @@ def _table(name: str) -> dict[str, str]:
 
 REGISTRIES = _table("regions.csv")  # region -> AWS's account for its ready images
 WAYS_OUT = _table("errors.csv")  # AWS's error code, or the class of boto3's exception -> sentence
+NOT_THERE = ("403", "404", "RepositoryNotFoundException")  # an answer, not a refusal to look
 USD_PER_HOUR, GPUS = {}, {}  # by instance type
 for _type, _facts in _table("instances.csv").items():
     _usd, _gpus = _facts.split(",")
@@ -59,8 +60,8 @@ def code_of(error: Exception) -> str:
 def explain(error: Exception) -> str:
     """What such an error says, in one masked line, and the way out where one is known."""
     says = getattr(error, "response", {}).get("Error", {}).get("Message") or str(error)
-    code, says = code_of(error), " ".join(says.split())
-    return f"{code}: {mask(says)} {WAYS_OUT.get(code, '')}".strip()
+    code, says = code_of(error), mask(" ".join(says.split())).rstrip(".")
+    return f"{code}: {says}. {WAYS_OUT.get(code, '')}".strip()
 
 
 @contextmanager
@@ -95,10 +96,8 @@ def _client(session: Any, service: str) -> Any:
     return session.client(service, config=config)
 
 
-def connect(role: str = "", bucket: str = "") -> Account:
-    """Find session, region, role and bucket; asks AWS nothing yet, `preflight` does.
-
-    Without arguments, role (an ARN) and bucket are `SAGEMAKER_ROLE` and `SAGEMAKER_BUCKET`.
+def connect() -> Account:
+    """Session and region as boto3 finds them, SAGEMAKER_ROLE, SAGEMAKER_BUCKET; asks AWS nothing.
 
     Raises:
         SageMakerError: boto3 is not installed, or the profile of AWS_PROFILE is not there.
@@ -110,8 +109,7 @@ def connect(role: str = "", bucket: str = "") -> Account:
         raise SageMakerError(says) from error
     with explained():
         session = boto3.Session()
-    role = role or os.environ.get("SAGEMAKER_ROLE", "")
-    bucket = bucket or os.environ.get("SAGEMAKER_BUCKET", "")
+    role, bucket = (os.environ.get(f"SAGEMAKER_{name}", "") for name in ("ROLE", "BUCKET"))
     return Account(session.region_name or "", role, bucket, session)
 
 
@@ -168,23 +166,23 @@ def preflight(
         usage: training, spot or endpoint: their quotas are counted apart.
         count, hours: how many instances, and for how long at most.
     """
-    try:
-        caller = aws.client("sts").get_caller_identity()
-    except aws_errors() as error:
-        return [Check("account", "fix", explain(error))]
-    checks = [Check("account", "ok", mask(f"{caller['Account']} in {aws.region}"))]
-    looks = [
-        ("role", _role, [caller["Arn"]]),
-        ("bucket", _bucket, []),
-        ("quota", _quota, [instance, usage, count]),
-        ("image", _image, [image]),
-        ("cost", _cost, [instance, hours, count]),
-    ]
-    for point, look, given in looks:
+    checks = []
+    looks = {
+        "account": (_account,),
+        "role": (_role,),
+        "bucket": (_bucket,),
+        "quota": (_quota, instance, usage, count),
+        "image": (_image, image),
+        "cost": (_cost, instance, hours, count),
+    }
+    for point, (look, *given) in looks.items():
         try:
             checks.append(Check(point, *look(aws, *given)))
         except aws_errors() as error:
-            checks.append(Check(point, "not seen", explain(error)))
+            surely = point == "account" or code_of(error) in NOT_THERE
+            checks.append(Check(point, "fix" if surely else "not seen", explain(error)))
+        if checks[0].state == "fix":  # without an account nothing else can be seen
+            break
     return checks
 
 
@@ -199,14 +197,20 @@ def require(checks: Iterable[Check]) -> None:
         raise SageMakerError("not started, nothing was spent. " + " | ".join(wrong))
 
 
-# Each of these returns a Check's state and what it says.
+# Each of these returns a Check's state and what it says; what boto3 raises is left to `preflight`.
 
 
-def _role(aws: Account, caller: str) -> tuple[str, str]:
+def _account(aws: Account) -> tuple[str, str]:
+    caller = aws.client("sts").get_caller_identity()
+    return "ok", mask(f"{caller['Account']} in {aws.region}")
+
+
+def _role(aws: Account) -> tuple[str, str]:
     if not re.fullmatch(r"arn:aws[\w-]*:iam::\d{12}:role/\S+", aws.role):
         says = f"{mask(aws.role)!r} is not a full ARN" if aws.role else "none is set"
         how = "export SAGEMAKER_ROLE=arn:aws:iam::<account>:role/<name> (IAM console, Roles)"
         return "fix", f"{says}. Give the full ARN of an execution role: {how}."
+    caller = aws.client("sts").get_caller_identity()["Arn"]
     # Who is signed in through a role asks for that role, not for the session that it opened.
     source = re.sub(r":sts:(.*):assumed-role/([^/]+)/.*", r":iam:\1:role/\2", caller)
     asked = aws.client("iam").simulate_principal_policy(
@@ -218,15 +222,9 @@ def _role(aws: Account, caller: str) -> tuple[str, str]:
 
 
 def _bucket(aws: Account) -> tuple[str, str]:
-    how = f"`aws s3 mb s3://<name> --region {aws.region}`, then export SAGEMAKER_BUCKET=<name>"
     if not aws.bucket:
-        return "fix", f"none is set. Make one: {how}."
-    try:
-        found = aws.client("s3").head_bucket(Bucket=aws.bucket)
-    except aws_errors() as error:
-        if code_of(error) not in ("403", "404"):  # a HEAD request has no body to say more
-            raise
-        return "fix", mask(f"there is no {aws.bucket} that you may use. Make one: {how}.")
+        return "fix", f"none is set. {WAYS_OUT['404']}"
+    found = aws.client("s3").head_bucket(Bucket=aws.bucket)
     there = found.get("BucketRegion") or aws.region
     if there != aws.region:
         says = f"{aws.bucket} is in {there}, the job would run in {aws.region}: "
@@ -252,23 +250,19 @@ def _quota(aws: Account, instance: str, usage: str, count: int) -> tuple[str, st
 
 def _image(aws: Account, image: str) -> tuple[str, str]:
     registry, _, path = image_uri(aws.region, image).partition("/")
-    if ".dkr.ecr." not in registry:
-        return "not seen", f"{image} is in no private registry of Amazon ECR"
+    if f".dkr.ecr.{aws.region}." not in registry:
+        state = "fix" if ".dkr.ecr." in registry else "not seen"
+        return state, f"{image} is in no registry of Amazon ECR in {aws.region}: push it there"
     repository, _, tag = path.partition(":")
-    try:
-        found = aws.client("ecr").batch_get_image(
-            registryId=registry.split(".")[0],
-            repositoryName=repository,
-            imageIds=[{"imageTag": tag or "latest"}],
-        )
-    except aws_errors() as error:
-        if code_of(error) != "RepositoryNotFoundException":
-            raise
-        found = {"images": []}
-    if found["images"] and f".{aws.region}." in registry:
+    found = aws.client("ecr").batch_get_image(
+        registryId=registry.partition(".")[0],
+        repositoryName=repository,
+        imageIds=[{"imageTag": tag or "latest"}],
+    )
+    if found["images"]:
         return "ok", path
-    how = "Take a tag from https://github.com/aws/deep-learning-containers, or push yours there."
-    return "fix", f"there is no {path} in {aws.region}. {how}"
+    way_out = WAYS_OUT["RepositoryNotFoundException"]
+    return "fix", f"there is no {path} in {aws.region}. {way_out}"
 
 
 def _cost(aws: Account, instance: str, hours: float, count: int) -> tuple[str, str]:
@@ -276,9 +270,6 @@ def _cost(aws: Account, instance: str, hours: float, count: int) -> tuple[str, s
         return "ok", f"serverless: nothing when idle, a few cents for this chapter ({DATED})"
     hourly = cost(instance, 1, count)
     if hourly is None:
-        return (
-            "not seen",
-            f"{instance} is not in our table: https://aws.amazon.com/sagemaker/ai/pricing/",
-        )
+        return "not seen", f"{instance} is not in our table; see AWS's price list"
     says = f"at most {dollars(hourly * hours)}: {dollars(hourly)} an hour, {hours:.1f} h at most"
     return "ok", f"{says}; spot usually costs half or less ({DATED})"

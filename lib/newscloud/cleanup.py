@@ -94,7 +94,7 @@ def _usd_per_hour(aws: Account, kind: str, name: str) -> float | None:
     return cost(variant["InstanceType"], 1, variant["InitialInstanceCount"])
 
 
-def remove(aws: Account, name: str, say=print) -> None:
+def remove(aws: Account, name: str) -> None:
     """Stop or delete all that is called `name`; returns when AWS lists nothing of it any more.
 
     Raises:
@@ -108,19 +108,19 @@ def remove(aws: Account, name: str, say=print) -> None:
             left = [each for each in inventory(aws, name) if each.name == name]
             if not left:
                 if asked:
-                    say(f"{name}: removed, AWS lists nothing of it any more")
+                    print(f"{name}: removed, AWS lists nothing of it any more")
                 return
             # One kind at a time; what goes already is waited for.
             kind, status = left[0].kind, left[0].status
             if status not in ("Stopping", "Deleting"):
                 _call(aws, KINDS[kind], kind, name)
-                say(f"{kind} {name}: {KINDS[kind]} asked for")
+                print(f"{kind} {name}: {KINDS[kind]} asked for")
                 asked, pause = True, 0
         except aws_errors() as error:
             # No network, or an endpoint that is still being made: neither ends the removal.
             if explain(error) != refused:
                 refused = explain(error)
-                say(f"{name}: {refused}; trying again")
+                print(f"{name}: {refused}; trying again")
         if time.monotonic() > deadline:
             break
         time.sleep(pause)
@@ -134,7 +134,7 @@ def remove(aws: Account, name: str, say=print) -> None:
 
 
 @contextmanager
-def guard(aws: Account, name: str, say=print) -> Iterator[None]:
+def guard(aws: Account, name: str) -> Iterator[None]:
     """Whatever is called `name` is removed when the block ends: by its end, an error, an interrupt.
 
     A small process waits beside this one (`python -m newscloud watch`) and does the same should
@@ -156,7 +156,7 @@ def guard(aws: Account, name: str, say=print) -> Iterator[None]:
         yield
     finally:
         try:
-            remove(aws, name, say=say)
+            remove(aws, name)
             watch.communicate(b"done")
         finally:
             watch.stdin.close()  # without "done" the other process goes on removing

@@ -24,6 +24,9 @@ from newscloud.account import (
 from newscloud.cleanup import PROJECT, TAGS, guard, new_name
 from newscloud.jobs import DEPLOY, LIBRARY, pack
 
+MEMORY_MB = 2048  # of a serverless endpoint
+POLL = 10.0  # seconds from look to look
+MINUTES = 30.0  # that an endpoint or a batch job may take
 SERVERLESS_GB_SECOND = 0.00002  # US dollars per GB of memory and second of answering
 SERVED = ("__init__.py", "files.py", "predictor.py", "messages.py")  # of newsserve
 
@@ -57,7 +60,6 @@ class Endpoint:
     aws: Account
     name: str
     instance: str
-    memory_mb: int
     began: float
     ready: float
     calls: list[float] = field(default_factory=list)
@@ -96,7 +98,7 @@ class Endpoint:
         """US dollars so far: an instance costs since the request, a serverless one per answer."""
         if self.instance:
             return cost(self.instance, (time.monotonic() - self.began) / 3600)
-        return SERVERLESS_GB_SECOND * self.memory_mb / 1024 * sum(self.calls) / 1000
+        return SERVERLESS_GB_SECOND * MEMORY_MB / 1024 * sum(self.calls) / 1000
 
 
 def _make_model(aws: Account, name: str, folder: Path, image: str) -> None:
@@ -123,20 +125,15 @@ def endpoint(
     run: str,
     *,
     instance: str = "",
-    memory_mb: int = 2048,
     image: str = SERVING_IMAGE,
-    minutes: float = 20,
-    say=print,
-    poll: float = 10,
 ) -> Iterator[Endpoint]:
     """Model, configuration and endpoint for the length of a block; all three go at its end.
 
     Args:
         folder: chapter 05's `onnx/`.
         run: goes into the endpoint's name.
-        instance: type such as ml.m5.large; empty for a serverless endpoint of `memory_mb`.
+        instance: type such as ml.m5.large; empty for a serverless endpoint.
         image: one of AWS's ready images, or the full address of your own.
-        minutes: how long it may take to get healthy.
 
     Raises:
         SageMakerError: AWS refused, it did not get healthy, or (worst) it could not be deleted.
@@ -146,24 +143,24 @@ def endpoint(
     if instance:
         variant |= {"InstanceType": instance, "InitialInstanceCount": 1}
     else:
-        variant["ServerlessConfig"] = {"MemorySizeInMB": memory_mb, "MaxConcurrency": 2}
-    with guard(aws, name, say):
+        variant["ServerlessConfig"] = {"MemorySizeInMB": MEMORY_MB, "MaxConcurrency": 2}
+    with guard(aws, name):
         with explained():
             _make_model(aws, name, folder, image)
             sagemaker.create_endpoint_config(
                 EndpointConfigName=name, ProductionVariants=[variant], Tags=TAGS
             )
             sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=TAGS)
-            say(f"endpoint {name}: made; it takes some minutes to get healthy")
-            _wait(aws, "endpoint_in_service", minutes, poll, EndpointName=name)
-        yield Endpoint(aws, name, instance, memory_mb, began, time.monotonic() - began)
+            print(f"endpoint {name}: made; it takes some minutes to get healthy")
+            _wait(aws, "endpoint_in_service", EndpointName=name)
+        yield Endpoint(aws, name, instance, began, time.monotonic() - began)
 
 
-def _wait(aws: Account, waiter: str, minutes: float, poll: float, **name: str) -> None:
+def _wait(aws: Account, waiter: str, **name: str) -> None:
     """Return when boto3's waiter does; what it raises gets a reason, and where the log is."""
     from botocore.exceptions import WaiterError
 
-    tries = {"Delay": poll, "MaxAttempts": max(1, round(minutes * 60 / poll))}
+    tries = {"Delay": POLL, "MaxAttempts": round(MINUTES * 60 / POLL)}
     try:
         aws.client("sagemaker").get_waiter(waiter).wait(WaiterConfig=tries, **name)
     except WaiterError as error:
@@ -171,7 +168,7 @@ def _wait(aws: Account, waiter: str, minutes: float, poll: float, **name: str) -
         status = last.get("EndpointStatus") or last.get("TransformJobStatus")
         if status is None:  # AWS refused to describe it
             raise
-        why = mask(last.get("FailureReason", f"still {status} after {minutes:.1f} minutes"))
+        why = mask(last.get("FailureReason", f"still {status} after {MINUTES} minutes"))
         says = f"{' '.join(name.values())}: {why}. Its log: CloudWatch, group /aws/sagemaker/"
         raise SageMakerError(says) from error
 
@@ -185,9 +182,6 @@ def transform(
     *,
     instance: str = "ml.m5.large",
     image: str = SERVING_IMAGE,
-    minutes: float = 60,
-    say=print,
-    poll: float = 15,
 ) -> dict:
     """Answer many texts in a batch transform job; its instance lives for the job only.
 
@@ -203,7 +197,7 @@ def transform(
     here, lines = f"{PROJECT}/{name}/transform", "application/jsonlines"
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{aws.bucket}/{here}/in/"}
     target = {"S3OutputPath": f"s3://{aws.bucket}/{here}/out/", "Accept": lines}
-    with explained(), guard(aws, name, say):
+    with explained(), guard(aws, name):
         body = "".join(json.dumps({"text": text}) + "\n" for text in texts)
         s3.put_object(Bucket=aws.bucket, Key=f"{here}/in/texts.jsonl", Body=body.encode())
         _make_model(aws, name, folder, image)
@@ -221,8 +215,8 @@ def transform(
             TransformResources={"InstanceType": instance, "InstanceCount": 1},
             Tags=TAGS,
         )
-        say(f"transform job {name}: made; it takes some minutes to start")
-        _wait(aws, "transform_job_completed_or_stopped", minutes, poll, TransformJobName=name)
+        print(f"transform job {name}: made; it takes some minutes to start")
+        _wait(aws, "transform_job_completed_or_stopped", TransformJobName=name)
         job = sagemaker.describe_transform_job(TransformJobName=name)
         with atomic(out) as part:
             s3.download_file(aws.bucket, f"{here}/out/texts.jsonl.out", str(part))
@@ -232,5 +226,5 @@ def transform(
                 raise SageMakerError(says)
     seconds = (job["TransformEndTime"] - job["TransformStartTime"]).total_seconds()
     usd = cost(instance, seconds / 3600)
-    say(f"{name}: {len(texts)} texts in {seconds:.0f} s, {dollars(usd)}; nothing of it is left")
+    print(f"{name}: {len(texts)} texts in {seconds:.0f} s, {dollars(usd)}; nothing of it is left")
     return {"texts": len(texts), "seconds": seconds, "usd": usd}

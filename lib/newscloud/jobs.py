@@ -30,7 +30,8 @@ LIBRARY = Path(__file__).resolve().parents[1]  # the packages beside this one
 DEPLOY = ROOT / "deploy" / "sagemaker"
 LOGS = "/aws/sagemaker/TrainingJobs"
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json", "training.json")
-PATIENCE = 40  # polls in a row without an answer: a laptop's closed lid must not end a job
+POLL = 15.0  # seconds from look to look
+PATIENCE = 40  # looks in a row without an answer: a laptop's closed lid must not end a job
 
 
 def pack(out: Path, files: dict[str, Path]) -> Path:
@@ -60,9 +61,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     """
     try:
         with atomic(folder) as part, tarfile.open(archive, "r:gz") as tar:
-            tar.extractall(
-                part, filter="data"
-            )  # refuses what leads out of it
+            tar.extractall(part, filter="data")  # refuses what leads out of it
             missing = [name for name in NEEDED if not (part / name).is_file()]
             if missing:
                 raise tarfile.TarError(f"it has no {', '.join(missing)}")
@@ -125,9 +124,7 @@ def request(
     }
 
 
-def train(
-    aws: Account, run: Run, settings: dict, *, say=print, poll: float = 15, **machine
-) -> dict:
+def train(aws: Account, run: Run, settings: dict, **machine) -> dict:
     """Fine-tune in a SageMaker training job; leaves the same `model/` folder as a local run.
 
     The test part stays at home. Nothing is left running, however it ends.
@@ -150,7 +147,9 @@ def train(
     settings.pop("checkpoints", None)
     for folder in (Path(settings["backbone"]), ROOT / settings["backbone"]):
         if (folder / "config.json").exists():
-            uploads |= {f"backbone/{file.name}": file for file in folder.iterdir()}
+            uploads |= {
+                f"backbone/{file.name}": file for file in folder.iterdir() if file.is_file()
+            }
             channels.append("backbone")
             del settings["backbone"]
             break
@@ -159,10 +158,10 @@ def train(
         uploads["source/sourcedir.tar.gz"] = pack_source(Path(temporary, "sourcedir.tar.gz"))
         for key, file in uploads.items():
             aws.client("s3").upload_file(str(file), aws.bucket, f"{PROJECT}/{name}/{key}")
-        say(mask(f"uploaded {len(uploads)} files to s3://{aws.bucket}/{PROJECT}/{name}/"))
-        with guard(aws, name, say):
+        print(mask(f"uploaded {len(uploads)} files to s3://{aws.bucket}/{PROJECT}/{name}/"))
+        with guard(aws, name):
             aws.client("sagemaker").create_training_job(**wanted)
-            job = follow(aws, name, say, poll)
+            job = follow(aws, name)
         archive, uri = Path(temporary, "model.tar.gz"), job["ModelArtifacts"]["S3ModelArtifacts"]
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         try:
@@ -177,7 +176,7 @@ def train(
     return training | {"job": facts}
 
 
-def follow(aws: Account, name: str, say=print, poll: float = 15) -> dict:
+def follow(aws: Account, name: str) -> dict:
     """Show a training job's log and its cost so far until it ends; returns its last description.
 
     AWS's own waiter would show neither.
@@ -198,16 +197,16 @@ def follow(aws: Account, name: str, say=print, poll: float = 15) -> dict:
             misses += 1
             if misses > PATIENCE:
                 raise
-            say(f"no answer from AWS ({type(error).__name__}), trying again")
-            time.sleep(poll)
+            print(f"no answer from AWS ({type(error).__name__}), trying again")
+            time.sleep(POLL)
             continue
         tail.extend(lines)
         for line in lines:
-            say(f"  | {line}")
+            print(f"  | {line}")
         status = job["TrainingJobStatus"]
         if job.get("SecondaryStatus", status) != stage or time.monotonic() - told > 60:
             stage, told = job.get("SecondaryStatus", status), time.monotonic()
-            say(f"{name}: {stage}, about {dollars(cost_of(job))} so far")
+            print(f"{name}: {stage}, about {dollars(cost_of(job))} so far")
         if status == "Completed":
             return job
         if status in ("Failed", "Stopped"):
@@ -217,7 +216,7 @@ def follow(aws: Account, name: str, say=print, poll: float = 15) -> dict:
                 f"training job {name} {status.lower()}: {why}. {hint}Last lines of its log "
                 f"(CloudWatch, {LOGS}): {' / '.join(tail) or 'none'}"
             )
-        time.sleep(poll)
+        time.sleep(POLL)
 
 
 def _new_lines(aws: Account, name: str, seen: set[str]) -> list[str]:

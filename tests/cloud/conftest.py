@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+from functools import partial
 from urllib.request import Request, urlopen
 
 import pytest
@@ -112,17 +113,18 @@ def aws(cloud):
 
 @pytest.fixture
 def make(cloud, aws):
-    """`with make(...) as endpoint`, quick and with the shipped model; what is said goes into `make.said`."""
-
+    """`with make(...) as endpoint`, with the shipped model."""
     import newscloud
 
-    def make(**options):
-        return newscloud.endpoint(
-            aws, SHIPPED, "my run", **{"poll": 0.05, "say": make.said.append, **options}
-        )
+    return partial(newscloud.endpoint, aws, SHIPPED, "my run")
 
-    make.said = []
-    return make
+
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch):
+    from newscloud import endpoints, jobs
+
+    monkeypatch.setattr(jobs, "POLL", 0.05)
+    monkeypatch.setattr(endpoints, "POLL", 0.05)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from aws_stand_in import BUCKET, ROLE, SHIPPED, answer_lines, client, exists, refusal
 
 import newscloud as sagemaker
+from newscloud import endpoints
 from newscloud.endpoints import pack_model
 
 TEXT = "The striker scored twice in the cup final."
@@ -31,7 +32,7 @@ def queue(*answers: dict) -> None:
 
 
 @pytest.mark.parametrize("instance", ["", "ml.m5.large"])
-def test_an_endpoint_end_to_end(cloud, make, instance):
+def test_an_endpoint_end_to_end(cloud, make, instance, capsys):
     queue({"topic": "sport"}, [{"topic": "tech"}])
     with make(instance=instance) as endpoint:
         assert exists() == [endpoint.name] * 3
@@ -40,7 +41,8 @@ def test_an_endpoint_end_to_end(cloud, make, instance):
         assert set(endpoint.timing) == {"first_ms", "p50_ms", "p95_ms"}
         assert 0 < endpoint.usd < 0.01
     assert exists() == []
-    assert make.said[-1] == f"{endpoint.name}: removed, AWS lists nothing of it any more"
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last == f"{endpoint.name}: removed, AWS lists nothing of it any more"
     (config,) = cloud.called("CreateEndpointConfig")
     (variant,) = config["ProductionVariants"]
     if instance:
@@ -83,11 +85,12 @@ def test_ctrl_c_while_it_is_being_made(cloud, make, interruptible):
     assert exists() == []
 
 
-def test_one_that_never_gets_healthy(cloud, make):
+def test_one_that_never_gets_healthy(cloud, make, monkeypatch):
+    monkeypatch.setattr(endpoints, "MINUTES", 0.005)
     cloud.after["CreateEndpoint"] = cloud.change("endpoints", endpoint_status="Creating")
     with (
         pytest.raises(sagemaker.SageMakerError, match=r"still Creating after .*CloudWatch"),
-        make(minutes=0.005),
+        make(),
     ):
         pytest.fail("it is not healthy")
     assert exists() == []
@@ -138,10 +141,7 @@ def transforming(cloud):
 
 def test_batch_transform(transforming, aws, tmp_path):
     texts = ["one", "two\nlines", "é" * 7]
-    said = []
-    done = sagemaker.transform(
-        aws, SHIPPED, "my run", texts, tmp_path / "answers.jsonl", say=said.append, poll=0.05
-    )
+    done = sagemaker.transform(aws, SHIPPED, "my run", texts, tmp_path / "answers.jsonl")
     assert [
         json.loads(line)["length"] for line in (tmp_path / "answers.jsonl").read_text().splitlines()
     ] == [3, 9, 7]
@@ -156,15 +156,7 @@ def test_a_batch_transform_that_lacks_answers_leaves_no_file(transforming, aws, 
     answer = transforming.after["CreateTransformJob"]
     transforming.after["CreateTransformJob"] = lambda body: answer(body) or shorten(body)
     with pytest.raises(sagemaker.SageMakerError, match="2 answers to 3 texts"):
-        sagemaker.transform(
-            aws,
-            SHIPPED,
-            "my run",
-            ["a", "b", "c"],
-            tmp_path / "answers.jsonl",
-            say=[].append,
-            poll=0.05,
-        )
+        sagemaker.transform(aws, SHIPPED, "my run", ["a", "b", "c"], tmp_path / "answers.jsonl")
     assert exists() == []
     assert list(tmp_path.glob("*answers*")) == []
 

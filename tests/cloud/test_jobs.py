@@ -35,7 +35,7 @@ MODEL = {
     "tokenizer.json": b"{}",
     "training.json": b'{"epochs": 2, "parameters": 7}',
 }
-GPU = {"instance": "ml.g4dn.xlarge", "poll": 0.01}
+GPU = {"instance": "ml.g4dn.xlarge"}
 
 
 def archive(entries: dict[str, bytes] | list[tarfile.TarInfo], path: Path | None = None) -> bytes:
@@ -81,9 +81,8 @@ def keys() -> dict[str, int]:
     }
 
 
-def test_a_job_end_to_end(finished, aws, run):
-    said = []
-    training = sagemaker.train(aws, run, SETTINGS, hours=1.5, say=said.append, **GPU)
+def test_a_job_end_to_end(finished, aws, run, capsys):
+    training = sagemaker.train(aws, run, SETTINGS, hours=1.5, **GPU)
     assert {key: training[key] for key in ("epochs", "parameters")} == {
         "epochs": 2,
         "parameters": 7,
@@ -118,7 +117,7 @@ def test_a_job_end_to_end(finished, aws, run):
     up = {key.removeprefix(f"gpt2-news/{name}/") for key in keys()}
     assert {"train/train.csv", "val/val.csv", "source/sourcedir.tar.gz"} <= up
     assert not any("test" in key for key in up), "the test part stays at home"
-    assert any("so far" in line for line in said)
+    assert "so far" in capsys.readouterr().out
     assert sagemaker.inventory(aws) == []
 
 
@@ -127,7 +126,7 @@ def test_a_local_backbone_is_uploaded_as_a_channel(finished, aws, run, tmp_path)
     backbone.mkdir()
     (backbone / "config.json").write_text("{}")
     (backbone / "model.safetensors").write_text("w")
-    sagemaker.train(aws, run, {**SETTINGS, "backbone": str(backbone)}, say=[].append, **GPU)
+    sagemaker.train(aws, run, {**SETTINGS, "backbone": str(backbone)}, **GPU)
     (request,) = finished.called("CreateTrainingJob")
     assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == [
         "train",
@@ -209,7 +208,7 @@ def test_the_training_container_installs_all_that_the_source_imports(tmp_path):
     assert {names.get(name, name) for name in others} <= set(installed)
 
 
-def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run):
+def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run, capsys):
     reason = "AlgorithmError: ExecuteUserScriptError: train.csv row 7: text is empty"
     fail = cloud.change(
         "training_jobs",
@@ -227,13 +226,12 @@ def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run):
         fail(body)
 
     cloud.after["CreateTrainingJob"] = log_and_fail
-    said = []
     with pytest.raises(
         sagemaker.SageMakerError,
         match=r"failed: AlgorithmError.*row 7: text is empty.*epoch 1/2 of the log",
     ):
-        sagemaker.train(aws, run, SETTINGS, say=said.append, **GPU)
-    assert said.count("  | epoch 1/2 of the log") == 1
+        sagemaker.train(aws, run, SETTINGS, **GPU)
+    assert capsys.readouterr().out.count("  | epoch 1/2 of the log") == 1
     assert not run.path("model").exists()
 
 
@@ -244,7 +242,7 @@ def test_a_job_over_its_time_says_to_raise_the_hours(cloud, aws, run):
     with pytest.raises(
         sagemaker.SageMakerError, match=r"stopped: MaxRuntimeExceeded.*raise the hours"
     ):
-        sagemaker.train(aws, run, SETTINGS, say=[].append, **GPU)
+        sagemaker.train(aws, run, SETTINGS, **GPU)
 
 
 def test_quota_0_at_the_last_moment(cloud, aws, run):
@@ -255,12 +253,13 @@ def test_quota_0_at_the_last_moment(cloud, aws, run):
         sagemaker.SageMakerError,
         match=r"ResourceLimitExceeded.*ask for more in the Service Quotas console",
     ):
-        sagemaker.train(aws, run, SETTINGS, say=[].append, **GPU)
+        sagemaker.train(aws, run, SETTINGS, **GPU)
 
 
-def test_a_bucket_that_is_not_there(cloud, run):
+def test_a_bucket_that_is_not_there(cloud, run, monkeypatch):
+    monkeypatch.setenv("SAGEMAKER_BUCKET", "nowhere")
     with pytest.raises(sagemaker.SageMakerError, match=r"NoSuchBucket|bucket does not exist"):
-        sagemaker.train(sagemaker.connect(bucket="nowhere"), run, SETTINGS, say=[].append, **GPU)
+        sagemaker.train(sagemaker.connect(), run, SETTINGS, **GPU)
     assert not cloud.called("CreateTrainingJob")
 
 
@@ -268,7 +267,7 @@ def test_a_job_without_an_artifact_keeps_the_old_model(cloud, aws, run):
     run.path("model").mkdir()
     run.path("model", "config.json").write_text("old")
     with pytest.raises(sagemaker.SageMakerError, match="left no model that we can fetch"):
-        sagemaker.train(aws, run, SETTINGS, say=[].append, **GPU)
+        sagemaker.train(aws, run, SETTINGS, **GPU)
     assert run.path("model", "config.json").read_text() == "old"
 
 
@@ -291,7 +290,7 @@ def test_ctrl_c_stops_the_job(running, aws, run, interruptible):
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        sagemaker.train(aws, run, SETTINGS, say=[].append, instance="ml.g4dn.xlarge", poll=0.2)
+        sagemaker.train(aws, run, SETTINGS, **GPU)
     assert len(running.called("StopTrainingJob")) == 1
     assert sagemaker.inventory(aws) == []
 
@@ -299,8 +298,8 @@ def test_ctrl_c_stops_the_job(running, aws, run, interruptible):
 def test_kill_9_stops_the_job(running, aws, run):
     """What a notebook's kernel gets when a cell takes longer than it may."""
     program = (
-        "import newscloud\nfrom gpt2news.run import Run\n"
-        f"newscloud.train(newscloud.connect(), Run('my_run'), {SETTINGS!r}, instance='ml.g4dn.xlarge', poll=0.2)"
+        "import newscloud\nfrom gpt2news.run import Run\nnewscloud.jobs.POLL = 0.2\n"
+        f"newscloud.train(newscloud.connect(), Run('my_run'), {SETTINGS!r}, **{GPU!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -317,7 +316,9 @@ def test_kill_9_stops_the_job(running, aws, run):
     assert len(running.called("StopTrainingJob")) == 1
 
 
-def test_a_network_that_comes_and_goes_does_not_end_the_job(finished, aws, run, monkeypatch):
+def test_a_network_that_comes_and_goes_does_not_end_the_job(
+    finished, aws, run, monkeypatch, capsys
+):
     from botocore.exceptions import EndpointConnectionError
 
     sagemaker_client = aws.client("sagemaker")
@@ -330,9 +331,8 @@ def test_a_network_that_comes_and_goes_does_not_end_the_job(finished, aws, run, 
         return describe(**arguments)
 
     monkeypatch.setattr(sagemaker_client, "describe_training_job", flaky)
-    said = []
-    assert sagemaker.train(aws, run, SETTINGS, say=said.append, **GPU)["epochs"] == 2
-    assert sum("no answer from AWS" in line for line in said) == 2
+    assert sagemaker.train(aws, run, SETTINGS, **GPU)["epochs"] == 2
+    assert capsys.readouterr().out.count("no answer from AWS") == 2
 
 
 def test_cost_counts_billed_seconds_else_those_since_training_began():

@@ -144,7 +144,7 @@ def test_app_url_from_the_instances_metadata(tmp_path):
     )
     for broken in ("{}", "[]", "nothing", '{"ResourceArn": "x"}'):
         file.write_text(broken)
-        with pytest.raises(SageMakerError, match="does not say which instance"):
+        with pytest.raises(SageMakerError, match="not a SageMaker notebook instance"):
             app_url(8501, file)
     with pytest.raises(SageMakerError, match="not a SageMaker notebook instance"):
         app_url(8501, tmp_path / "none")
