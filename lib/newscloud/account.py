@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -80,20 +80,7 @@ class Account:
     region: str
     role: str
     bucket: str
-    session: Any
-
-    def client(self, service: str) -> Any:
-        """A boto3 client, one a service."""
-        return _client(self.session, service)
-
-
-@lru_cache(maxsize=32)
-def _client(session: Any, service: str) -> Any:
-    from botocore.config import Config
-
-    retries = {"mode": "standard", "max_attempts": 4}
-    config = Config(retries=retries, connect_timeout=10, read_timeout=70)
-    return session.client(service, config=config)
+    client: Callable[[str], Any]  # "sagemaker" gives boto3's client of it, always the same one
 
 
 def connect() -> Account:
@@ -104,13 +91,18 @@ def connect() -> Account:
     """
     try:
         import boto3
+        from botocore.config import Config
     except ImportError as error:
         says = "boto3 is not installed: pip install 'gpt2-news[sagemaker]'"
         raise SageMakerError(says) from error
     with explained():
         session = boto3.Session()
+    # An endpoint may answer for 60 seconds; a service that is not reached is given up sooner.
+    retries = {"mode": "standard", "max_attempts": 4}
+    config = Config(retries=retries, connect_timeout=10, read_timeout=70)
+    client = lru_cache(partial(session.client, config=config))
     role, bucket = (os.environ.get(f"SAGEMAKER_{name}", "") for name in ("ROLE", "BUCKET"))
-    return Account(session.region_name or "", role, bucket, session)
+    return Account(session.region_name or "", role, bucket, client)
 
 
 def image_uri(region: str, image: str) -> str:

@@ -1,4 +1,5 @@
-"""One request, three ways: the hooks of AWS's ready image, our own server, and boto3 pointed at it, all on one model.tar.gz."""
+"""One request, three ways, on one model.tar.gz: the hooks of AWS's ready image, our own server, and
+boto3 pointed at it."""
 
 import json
 import os
@@ -23,19 +24,22 @@ REQUESTS = [
     ("application/json", json.dumps([TEXT, "Shares fell — by £3 — after the café's results."])),
     ("application/json", json.dumps({"texts": [TEXT]})),
     ("application/jsonlines", json.dumps({"text": TEXT}) + "\n" + json.dumps({"text": "x"}) + "\n"),
-    ("text/csv", 'text\n"one, two"\nthree\n'),
+    ("text/plain", TEXT),
 ]
-# As the Hugging Face image does: code/ on the path, each hook called with no context, JSON handed over as a string.
+# As the Hugging Face image does: code/ on the path, each hook called with no context, JSON handed
+# over as a string.
 CONTAINER = """
 import json, sys
 sys.path.insert(0, sys.argv[1] + "/code")
 import inference
 model = inference.model_fn(sys.argv[1])
 for content_type, body in json.load(sys.stdin):
-    answer = inference.output_fn(inference.predict_fn(inference.input_fn(body, content_type), model), content_type)
+    answers = inference.predict_fn(inference.input_fn(body, content_type), model)
+    answer = inference.output_fn(answers, content_type)
     print(json.dumps(answer.decode()))
 print([name for name in ("torch", "transformers", "fastapi", "pandas") if name in sys.modules])
-print(inference.formats.__file__)
+import newsserve
+print(newsserve.__file__)
 """
 
 
