@@ -1,4 +1,4 @@
-"""An endpoint lives as long as its block: whatever ends the block, AWS lists no endpoint, configuration or model afterwards."""
+"""An endpoint lives as long as its block: whatever ends it, AWS lists nothing afterwards."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The training job: what goes up, the request, the log, the cost, what comes down, and what is stopped."""
+"""The training job: what goes up, the request, the log, the cost, what comes down, the stop."""
 
 import ast
 import io

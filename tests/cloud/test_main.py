@@ -13,7 +13,7 @@ from newscloud.__main__ import add_commands, app_url, main
 
 
 def leave_things_behind():
-    """An endpoint on an instance as someone might have forgotten it, and one of somebody else with a name like ours."""
+    """An endpoint on instances that was forgotten, and somebody else's with a name like ours."""
     ours = client("sagemaker")
     for name, tags in (
         ("gpt2-news-old", [{"Key": "project", "Value": "gpt2-news"}]),
@@ -129,7 +129,8 @@ def test_watch_removes_unless_it_is_told_that_all_is_done(cloud, said, left):
 def test_app_url_from_the_instances_metadata(tmp_path):
     file = tmp_path / "resource-metadata.json"
     file.write_text(
-        '{"ResourceArn": "arn:aws:sagemaker:eu-west-1:123456789012:notebook-instance/news", "ResourceName": "news"}'
+        '{"ResourceArn": "arn:aws:sagemaker:eu-west-1:123456789012:notebook-instance/news",'
+        ' "ResourceName": "news"}'
     )
     assert app_url(8501, file) == "https://news.notebook.eu-west-1.sagemaker.aws/proxy/8501/"
     studio = {

@@ -1,4 +1,4 @@
-"""The profile `sagemaker`, all five notebooks; then chapter 05 stopped in the middle, three ways."""
+"""The profile `sagemaker`, all five notebooks; then chapter 05 stopped midway, three ways."""
 
 import io
 import json

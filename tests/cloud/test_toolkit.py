@@ -1,7 +1,10 @@
-"""AWS's own training toolkit, the program inside its containers, runs the source that we pack, in a folder.
+"""AWS's own training toolkit, the program inside its containers, runs the source that we pack.
 
-It is no dependency of this project: it brings 18 packages, one of them to be compiled. These tests run when it is there:
-    python -m venv tk && tk/bin/pip install -c requirements.lock '.[notebooks]' sagemaker-training==5.1.4 sagemaker-pytorch-training==3.0.0
+It is no dependency of this project: it brings 18 packages, one of them to be compiled. These tests
+run when it is there:
+    python -m venv tk
+    tk/bin/pip install -c requirements.lock '.[notebooks]' \\
+        sagemaker-training==5.1.4 sagemaker-pytorch-training==3.0.0
     SAGEMAKER_TOOLKIT=$PWD/tk/bin/python make test ARGS=tests/cloud/test_toolkit.py
 """
 
@@ -38,7 +41,7 @@ SETTINGS = {
 
 @pytest.fixture
 def ml(tmp_path):
-    """`/opt/ml` as SageMaker fills it for a job that `jobs.request` asked for: channels, hyperparameters, resources."""
+    """`/opt/ml` as SageMaker fills it for a job that `jobs.request` asked for."""
     base, channels = tmp_path / "ml", ["train", "val", "backbone"]
     for folder in (
         "input/config",
