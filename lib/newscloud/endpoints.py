@@ -24,27 +24,11 @@ from newscloud.account import (
 from newscloud.cleanup import PROJECT, TAGS, guard, new_name
 from newscloud.jobs import DEPLOY, LIBRARY, pack
 
+SERVED = ("__init__.py", "files.py", "predictor.py", "messages.py")  # of newsserve
 MEMORY_MB = 2048  # of a serverless endpoint
+SERVERLESS_GB_SECOND = 0.00002  # US dollars per GB of memory and second of answering
 POLL = 10.0  # seconds from look to look
 MINUTES = 30.0  # that an endpoint or a batch job may take
-SERVERLESS_GB_SECOND = 0.00002  # US dollars per GB of memory and second of answering
-SERVED = ("__init__.py", "files.py", "predictor.py", "messages.py")  # of newsserve
-
-
-def pack_model(folder: Path, out: Path) -> Path:
-    """A model.tar.gz of chapter 05's `onnx/`, for both kinds of container.
-
-    At its top what a `Predictor` reads, for our own image; under code/ the hooks and the part of
-    the library that they need, for AWS's ready image.
-    """
-    manifest = json.loads((folder / "serving.json").read_text(encoding="utf-8"))
-    names = ["serving.json", manifest["model"], "tokenizer.json"]
-    files = {name: folder / name for name in names}
-    files["code/inference.py"] = DEPLOY / "inference.py"
-    files["code/requirements.txt"] = DEPLOY / "requirements-inference.txt"
-    for name in SERVED:
-        files[f"code/newsserve/{name}"] = LIBRARY / "newsserve" / name
-    return pack(out, files)
 
 
 @dataclass
@@ -53,7 +37,7 @@ class Endpoint:
 
     Attributes:
         began: `time.monotonic()` when it was asked for.
-        ready: seconds from the request to the first healthy state.
+        ready: seconds until it was healthy.
         calls: milliseconds of each call so far; a serverless endpoint wakes up in the first.
     """
 
@@ -101,31 +85,9 @@ class Endpoint:
         return SERVERLESS_GB_SECOND * MEMORY_MB / 1024 * sum(self.calls) / 1000
 
 
-def _make_model(aws: Account, name: str, folder: Path, image: str) -> None:
-    key = f"{PROJECT}/{name}/model/model.tar.gz"
-    with tempfile.TemporaryDirectory() as temporary:
-        archive = pack_model(folder, Path(temporary, "model.tar.gz"))
-        aws.client("s3").upload_file(str(archive), aws.bucket, key)
-    hooks = {
-        "SAGEMAKER_PROGRAM": "inference.py",
-        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-        "SAGEMAKER_REGION": aws.region,
-    }
-    container = {"Image": image_uri(aws.region, image), "Environment": hooks}
-    container["ModelDataUrl"] = f"s3://{aws.bucket}/{key}"
-    aws.client("sagemaker").create_model(
-        ModelName=name, PrimaryContainer=container, ExecutionRoleArn=aws.role, Tags=TAGS
-    )
-
-
 @contextmanager
 def endpoint(
-    aws: Account,
-    folder: Path,
-    run: str,
-    *,
-    instance: str = "",
-    image: str = SERVING_IMAGE,
+    aws: Account, folder: Path, run: str, *, instance: str = "", image: str = SERVING_IMAGE
 ) -> Iterator[Endpoint]:
     """Model, configuration and endpoint for the length of a block; all three go at its end.
 
@@ -138,39 +100,20 @@ def endpoint(
     Raises:
         SageMakerError: AWS refused, it did not get healthy, or (worst) it could not be deleted.
     """
-    name, sagemaker, began = new_name(run), aws.client("sagemaker"), time.monotonic()
-    variant = {"VariantName": "all", "ModelName": name}
-    if instance:
-        variant |= {"InstanceType": instance, "InitialInstanceCount": 1}
-    else:
-        variant["ServerlessConfig"] = {"MemorySizeInMB": MEMORY_MB, "MaxConcurrency": 2}
-    with guard(aws, name):
-        with explained():
-            _make_model(aws, name, folder, image)
-            sagemaker.create_endpoint_config(
-                EndpointConfigName=name, ProductionVariants=[variant], Tags=TAGS
-            )
-            sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=TAGS)
-            print(f"endpoint {name}: made; it takes some minutes to get healthy")
-            _wait(aws, "endpoint_in_service", EndpointName=name)
+    sagemaker, began = aws.client("sagemaker"), time.monotonic()
+    with _model(aws, folder, run, image) as name:
+        variant = {"VariantName": "all", "ModelName": name}
+        if instance:
+            variant |= {"InstanceType": instance, "InitialInstanceCount": 1}
+        else:
+            variant["ServerlessConfig"] = {"MemorySizeInMB": MEMORY_MB, "MaxConcurrency": 2}
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[variant], Tags=TAGS
+        )
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=TAGS)
+        print(f"endpoint {name}: made; it takes some minutes to get healthy")
+        _wait(aws, "endpoint_in_service", EndpointName=name)
         yield Endpoint(aws, name, instance, began, time.monotonic() - began)
-
-
-def _wait(aws: Account, waiter: str, **name: str) -> None:
-    """Return when boto3's waiter does; what it raises gets a reason, and where the log is."""
-    from botocore.exceptions import WaiterError
-
-    tries = {"Delay": POLL, "MaxAttempts": round(MINUTES * 60 / POLL)}
-    try:
-        aws.client("sagemaker").get_waiter(waiter).wait(WaiterConfig=tries, **name)
-    except WaiterError as error:
-        last = error.last_response
-        status = last.get("EndpointStatus") or last.get("TransformJobStatus")
-        if status is None:  # AWS refused to describe it
-            raise
-        why = mask(last.get("FailureReason", f"still {status} after {MINUTES} minutes"))
-        says = f"{' '.join(name.values())}: {why}. Its log: CloudWatch, group /aws/sagemaker/"
-        raise SageMakerError(says) from error
 
 
 def transform(
@@ -193,25 +136,21 @@ def transform(
     Raises:
         SageMakerError: AWS refused, the job failed, or the answers are not as many as the texts.
     """
-    name, sagemaker, s3 = new_name(run), aws.client("sagemaker"), aws.client("s3")
-    here, lines = f"{PROJECT}/{name}/transform", "application/jsonlines"
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{aws.bucket}/{here}/in/"}
-    target = {"S3OutputPath": f"s3://{aws.bucket}/{here}/out/", "Accept": lines}
-    with explained(), guard(aws, name):
-        body = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    sagemaker, s3, lines = aws.client("sagemaker"), aws.client("s3"), "application/jsonlines"
+    body = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    with _model(aws, folder, run, image) as name:
+        here = f"{PROJECT}/{name}/transform"
         s3.put_object(Bucket=aws.bucket, Key=f"{here}/in/texts.jsonl", Body=body.encode())
-        _make_model(aws, name, folder, image)
+        source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{aws.bucket}/{here}/in/"}
+        target = {"S3OutputPath": f"s3://{aws.bucket}/{here}/out/", "AssembleWith": "Line"}
+        source = {"DataSource": {"S3DataSource": source}, "SplitType": "Line"}
         sagemaker.create_transform_job(
             TransformJobName=name,
             ModelName=name,
             BatchStrategy="SingleRecord",
             MaxConcurrentTransforms=4,
-            TransformInput={
-                "DataSource": {"S3DataSource": source},
-                "ContentType": lines,
-                "SplitType": "Line",
-            },
-            TransformOutput=target | {"AssembleWith": "Line"},
+            TransformInput=source | {"ContentType": lines},
+            TransformOutput=target | {"Accept": lines},
             TransformResources={"InstanceType": instance, "InstanceCount": 1},
             Tags=TAGS,
         )
@@ -228,3 +167,58 @@ def transform(
     usd = cost(instance, seconds / 3600)
     print(f"{name}: {len(texts)} texts in {seconds:.0f} s, {dollars(usd)}; nothing of it is left")
     return {"texts": len(texts), "seconds": seconds, "usd": usd}
+
+
+@contextmanager
+def _model(aws: Account, folder: Path, run: str, image: str) -> Iterator[str]:
+    """A model at SageMaker for the length of a block; it goes with all else of its name."""
+    name = new_name(run)
+    key = f"{PROJECT}/{name}/model/model.tar.gz"
+    hooks = {
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "SAGEMAKER_REGION": aws.region,
+    }
+    container = {"Image": image_uri(aws.region, image), "Environment": hooks}
+    container["ModelDataUrl"] = f"s3://{aws.bucket}/{key}"
+    with explained(), guard(aws, name):
+        with tempfile.TemporaryDirectory() as temporary:
+            archive = pack_model(folder, Path(temporary, "model.tar.gz"))
+            aws.client("s3").upload_file(str(archive), aws.bucket, key)
+        aws.client("sagemaker").create_model(
+            ModelName=name, PrimaryContainer=container, ExecutionRoleArn=aws.role, Tags=TAGS
+        )
+        yield name
+
+
+def pack_model(folder: Path, out: Path) -> Path:
+    """A model.tar.gz of chapter 05's `onnx/`, for both kinds of container.
+
+    At its top what a `Predictor` reads, for our own image; under code/ the hooks and the part of
+    the library that they need, for AWS's ready image.
+    """
+    manifest = json.loads((folder / "serving.json").read_text(encoding="utf-8"))
+    names = ["serving.json", manifest["model"], "tokenizer.json"]
+    files = {name: folder / name for name in names}
+    files["code/inference.py"] = DEPLOY / "inference.py"
+    files["code/requirements.txt"] = DEPLOY / "requirements-inference.txt"
+    for name in SERVED:
+        files[f"code/newsserve/{name}"] = LIBRARY / "newsserve" / name
+    return pack(out, files)
+
+
+def _wait(aws: Account, waiter: str, **name: str) -> None:
+    """Return when boto3's waiter does; what it raises gets a reason, and where the log is."""
+    from botocore.exceptions import WaiterError
+
+    tries = {"Delay": POLL, "MaxAttempts": round(MINUTES * 60 / POLL)}
+    try:
+        aws.client("sagemaker").get_waiter(waiter).wait(WaiterConfig=tries, **name)
+    except WaiterError as error:
+        last = error.last_response
+        status = last.get("EndpointStatus") or last.get("TransformJobStatus")
+        if status is None:  # AWS refused to describe it
+            raise
+        why = mask(last.get("FailureReason", f"still {status} after {MINUTES:.0f} minutes"))
+        says = f"{' '.join(name.values())}: {why}. Its log: CloudWatch, group /aws/sagemaker/"
+        raise SageMakerError(says) from error
