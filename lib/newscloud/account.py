@@ -38,6 +38,9 @@ for _type, _facts in _table("instances.csv").items():
 class SageMakerError(RuntimeError):
     """AWS refused something, or a job or endpoint failed; the message has the way out."""
 
+    def __init__(self, says: str):
+        super().__init__(mask(says))
+
 
 def aws_errors() -> tuple[type[Exception], ...]:
     """What boto3 raises, for an `except` clause."""
@@ -156,7 +159,7 @@ def preflight(
         instance: type such as ml.g5.xlarge; empty for a serverless endpoint.
         image: one of AWS's ready images, or the full address of your own.
         usage: training, spot or endpoint: their quotas are counted apart.
-        count, hours: how many instances, and for how long at most.
+        count, hours: of the instances, at most.
     """
     checks = []
     looks = {
@@ -169,11 +172,12 @@ def preflight(
     }
     for point, (look, *given) in looks.items():
         try:
-            checks.append(Check(point, *look(aws, *given)))
+            state, says = look(aws, *given)
         except aws_errors() as error:
             surely = point == "account" or code_of(error) in NOT_THERE
-            checks.append(Check(point, "fix" if surely else "not seen", explain(error)))
-        if checks[0].state == "fix":  # without an account nothing else can be seen
+            state, says = "fix" if surely else "not seen", explain(error)
+        checks.append(Check(point, state, mask(says)))
+        if checks[0].state == "fix":  # without an account nothing can be seen
             break
     return checks
 
@@ -194,12 +198,12 @@ def require(checks: Iterable[Check]) -> None:
 
 def _account(aws: Account) -> tuple[str, str]:
     caller = aws.client("sts").get_caller_identity()
-    return "ok", mask(f"{caller['Account']} in {aws.region}")
+    return "ok", f"{caller['Account']} in {aws.region}"
 
 
 def _role(aws: Account) -> tuple[str, str]:
     if not re.fullmatch(r"arn:aws[\w-]*:iam::\d{12}:role/\S+", aws.role):
-        says = f"{mask(aws.role)!r} is not a full ARN" if aws.role else "none is set"
+        says = f"{aws.role!r} is not a full ARN" if aws.role else "none is set"
         how = "export SAGEMAKER_ROLE=arn:aws:iam::<account>:role/<name> (IAM console, Roles)"
         return "fix", f"{says}. Give the full ARN of an execution role: {how}."
     caller = aws.client("sts").get_caller_identity()["Arn"]
@@ -210,7 +214,7 @@ def _role(aws: Account) -> tuple[str, str]:
     )
     if asked["EvaluationResults"][0]["EvalDecision"] != "allowed":
         return "fix", "you may not pass it on. Ask for a policy that allows iam:PassRole on it."
-    return "ok", mask(f"you may pass {aws.role} to SageMaker")
+    return "ok", f"you may pass {aws.role} to SageMaker"
 
 
 def _bucket(aws: Account) -> tuple[str, str]:
@@ -220,8 +224,8 @@ def _bucket(aws: Account) -> tuple[str, str]:
     there = found.get("BucketRegion") or aws.region
     if there != aws.region:
         says = f"{aws.bucket} is in {there}, the job would run in {aws.region}: "
-        return "fix", mask(f"{says}set AWS_DEFAULT_REGION={there}, or take another bucket.")
-    return "ok", mask(f"{aws.bucket} in {there}")
+        return "fix", f"{says}set AWS_DEFAULT_REGION={there}, or take another bucket."
+    return "ok", f"{aws.bucket} in {there}"
 
 
 def _quota(aws: Account, instance: str, usage: str, count: int) -> tuple[str, str]:

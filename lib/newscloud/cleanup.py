@@ -60,8 +60,7 @@ def _call(aws: Account, verb: str, kind: str, name: str) -> dict:
 def inventory(aws: Account, name: str = PROJECT) -> list[Resource]:
     """Jobs that run, endpoints, configurations and models with `name` in theirs and our tag.
 
-    Raises:
-        what `account.aws_errors` lists: AWS does not answer, or not to us.
+    Raises what `account.aws_errors` lists.
     """
     sagemaker = aws.client("sagemaker")
     found = []

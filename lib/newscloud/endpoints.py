@@ -19,7 +19,6 @@ from newscloud.account import (
     dollars,
     explained,
     image_uri,
-    mask,
 )
 from newscloud.cleanup import PROJECT, TAGS, guard, new_name
 from newscloud.jobs import DEPLOY, LIBRARY, pack
@@ -219,6 +218,6 @@ def _wait(aws: Account, waiter: str, **name: str) -> None:
         status = last.get("EndpointStatus") or last.get("TransformJobStatus")
         if status is None:  # AWS refused to describe it
             raise
-        why = mask(last.get("FailureReason", f"still {status} after {MINUTES:.0f} minutes"))
+        why = last.get("FailureReason", f"still {status} after {MINUTES:.0f} minutes")
         says = f"{' '.join(name.values())}: {why}. Its log: CloudWatch, group /aws/sagemaker/"
         raise SageMakerError(says) from error

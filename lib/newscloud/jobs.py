@@ -66,8 +66,7 @@ def unpack(archive: Path, folder: Path) -> Path:
             if missing:
                 raise tarfile.TarError(f"it has no {', '.join(missing)}")
     except (tarfile.TarError, EOFError, OSError) as error:
-        says = f"{archive.name} cannot be used ({type(error).__name__}: {error})"
-        raise SageMakerError(says) from error
+        raise SageMakerError(f"{archive.name} cannot be used: {error}") from error
     return folder
 
 
@@ -167,7 +166,7 @@ def train(aws: Account, run: Run, settings: dict, **machine) -> dict:
         try:
             aws.client("s3").download_file(bucket, key, str(archive))
         except aws_errors() as error:
-            says = mask(f"the job left no model that we can fetch at {uri} ({explain(error)})")
+            says = f"the job left no model that we can fetch at {uri} ({explain(error)})"
             raise SageMakerError(says) from error
         unpack(archive, run.path("model"))
     facts = {"name": name, "instances": 1, "spot": True, **machine, "usd": cost_of(job)}
@@ -182,7 +181,7 @@ def follow(aws: Account, name: str) -> dict:
     AWS's own waiter would show neither.
 
     Raises:
-        SageMakerError: it failed or was stopped; with its reason and the last lines of its log.
+        SageMakerError: it failed or was stopped, why, and the last lines of its log.
     """
     from botocore.exceptions import BotoCoreError
 
@@ -210,7 +209,7 @@ def follow(aws: Account, name: str) -> dict:
         if status == "Completed":
             return job
         if status in ("Failed", "Stopped"):
-            why = mask(job.get("FailureReason", stage))
+            why = job.get("FailureReason", stage)
             hint = "It took longer than it may: raise the hours. " if "Exceeded" in stage else ""
             raise SageMakerError(
                 f"training job {name} {status.lower()}: {why}. {hint}Last lines of its log "

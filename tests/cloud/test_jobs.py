@@ -141,6 +141,17 @@ def test_a_local_backbone_is_uploaded_as_a_channel(finished, aws, run, tmp_path)
     }
 
 
+def test_what_means_nothing_there_is_left_to_the_job(finished, aws, run, tmp_path):
+    here = {"checkpoints": tmp_path, "max_length": None}
+    training = sagemaker.train(aws, run, SETTINGS | here, spot=False, **GPU)
+    (request,) = finished.called("CreateTrainingJob")
+    given = request["HyperParameters"]
+    own = {key for key in given if not key.startswith("sagemaker_")}
+    assert own == set(SETTINGS)
+    job = {key: training["job"][key] for key in ("instance", "instances", "spot")}
+    assert job == {"instance": "ml.g4dn.xlarge", "instances": 1, "spot": False}
+
+
 @pytest.mark.parametrize(
     ("instance", "instances", "spot"),
     [("ml.g5.12xlarge", 1, False), ("ml.g5.xlarge", 2, True), ("ml.p9.big", 2, True)],
