@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from newscloud.account import SageMakerError, connect, dollars, explained, mask
+from newscloud.account import SageMakerError, connect, dollars, explained
 from newscloud.cleanup import PROJECT, inventory, remove
 
 METADATA = Path("/opt/ml/metadata/resource-metadata.json")  # on SageMaker's own machines
@@ -75,7 +75,7 @@ def _status(args: argparse.Namespace) -> int:
         hourly = dollars(each.usd_per_hour)
         print(f"{each.kind:<16}{each.name:<48}{each.status:<12}{hourly} an hour")
     if aws.bucket:
-        print(mask(f"Files stay until `aws s3 rm --recursive s3://{aws.bucket}/{PROJECT}/`."))
+        print(f"Files stay until `aws s3 rm --recursive s3://{aws.bucket}/{PROJECT}/`.")
     if not found:
         print(f"Nothing of this project exists in {aws.region} that could cost money.")
         return 0
