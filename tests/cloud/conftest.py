@@ -130,18 +130,19 @@ def _look_often(monkeypatch):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """`tiny/`, a backbone of one block, and `model/`, what a job would leave of it."""
-    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
     from gpt2news import split
     from gpt2news.explore import load_corpus
-    from gpt2news.finetune import Recipe, finetune, train_tokenizer
+    from gpt2news.finetune import Recipe, finetune
+    from gpt2news.run import ROOT
 
     folder = tmp_path_factory.mktemp("trained")
     corpus = split.split_corpus(load_corpus("sample"), seed=0)
     split.write_split(corpus, folder / "splits", {})
-    tokenizer = train_tokenizer(corpus["text"].tolist(), 600)
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models" / "gpt2-mini")
     tokenizer.save_pretrained(folder / "tiny")
-    shape = GPT2Config(n_layer=1, n_head=2, n_embd=32, n_positions=64, vocab_size=len(tokenizer))
+    shape = GPT2Config(n_layer=1, n_head=2, n_embd=32, n_positions=512, vocab_size=len(tokenizer))
     GPT2LMHeadModel(shape).save_pretrained(folder / "tiny")
     recipe = Recipe(backbone=str(folder / "tiny"), epochs=1, max_length=32, learning_rate=5e-4)
     finetune(recipe, folder / "splits", folder / "model", say=[].append)
