@@ -13,18 +13,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from newsserve.files import atomic, sha256_of
-
-__all__ = [
-    "CHAPTERS",
-    "ROOT",
-    "Run",
-    "atomic",
-    "companion",
-    "parameters_of",
-    "reports_root",
-    "sha256_of",
-]
+# One definition of each for all packages; chapters take them from here.
+from newsserve.files import atomic as atomic
+from newsserve.files import sha256_of as sha256_of
 
 CHAPTERS = ("01_explore", "02_split", "03_finetune", "04_evaluate", "05_deploy")
 
@@ -47,7 +38,7 @@ ROOT = _repository()
 
 
 def reports_root() -> Path:
-    """`reports/` of the repository, or the folder that `GPT2NEWS_REPORTS` names."""
+    """`reports/` of the repository, or what `GPT2NEWS_REPORTS` names."""
     return Path(os.environ.get("GPT2NEWS_REPORTS") or ROOT / "reports")
 
 
@@ -117,10 +108,7 @@ class Run:
         return ROOT / "notebooks" / "profiles" / f"{self.name}.yaml"
 
     def settings(self, chapter: str) -> dict[str, object]:
-        """What `chapter` would run with here: its notebook's defaults, under this run's profile.
-
-        For a chapter that was opened alone and makes what an earlier one would have left.
-        """
+        """What `chapter` would run with here: its notebook's defaults, under this run's profile."""
         import yaml
 
         settings = parameters_of(ROOT / "notebooks" / f"{chapter}.ipynb")

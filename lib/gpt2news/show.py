@@ -23,26 +23,22 @@ from gpt2news.run import Run, atomic
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
 MODEL, RIVAL, QUIET = COLOURS[0], COLOURS[4], "#8a8f98"
 DPI = 160
-# Kinds of characters that have no shape, or turn the direction of what follows.
-INVISIBLE = {"Cc": " ", "Cf": "", "Co": "", "Cs": ""}
 # Characters that mean something to Markdown or HTML; a dollar alone in an element opens no formula.
 MARKUP = str.maketrans({c: f"&#{ord(c)};" for c in r"&<>|`*_~[]\!#"} | {"$": "<span>$</span>"})
 
 
 def style() -> None:
     """Set the look of every figure that follows, and let pandas show whole words."""
-    sns.set_theme(style="whitegrid", palette=COLOURS, font_scale=0.95)
-    plt.rcParams.update(
-        {
-            "figure.figsize": (7.2, 3.6),
-            "figure.constrained_layout.use": True,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "text.parse_math": False,  # a topic called "$a$ to $b$" is no formula
-        }
-    )
+    look = {
+        "figure.figsize": (7.2, 3.6),
+        "figure.constrained_layout.use": True,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "text.parse_math": False,  # a topic called "$a$ to $b$" is no formula
+    }
+    sns.set_theme(style="whitegrid", palette=COLOURS, font_scale=0.95, rc=look)
     pd.set_option("display.max_colwidth", 160)
 
 
@@ -53,13 +49,14 @@ def colour_of(topics: list[str]) -> dict[str, tuple]:
 
 
 def plain(label: object, shown: int = 32, markup: bool = False) -> str:
-    """A label from the data, safe to show: one line, no control characters, `shown` at most.
+    """A label from the data, safe to show: one line of `shown` characters, none invisible.
 
-    As it is, for figures (see `style`) and for `table`, which escapes by itself. With `markup` for
-    Markdown and HTML: what these read as markup or as a formula is shown as the character it is.
+    As it is for figures (see `style`) and `table`, which escapes; with `markup` for Markdown and
+    HTML, where every character then stands for itself.
     """
-    letters = [INVISIBLE.get(unicodedata.category(c), c) for c in str(label)]
-    text = " ".join("".join(letters).split())
+    # Category C: control characters, and those that turn the direction of what follows.
+    visible = [" " if unicodedata.category(c)[0] == "C" else c for c in str(label)]
+    text = " ".join("".join(visible).split())
     text = text if len(text) <= shown else text[: shown - 1].rstrip() + "…"
     return text.translate(MARKUP) if markup else text
 
@@ -77,11 +74,7 @@ def table(frame: pd.DataFrame) -> HTML:
 
 
 def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
-    """Save a figure as `figures/<name>.png` (not without a run), show it with its text, close it.
-
-    Args:
-        alt: what the figure shows, for who cannot see it.
-    """
+    """Save a figure as `figures/<name>.png` (if there is a run), show it with the text `alt`."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     width = round(figure.get_size_inches()[0] * 96)
@@ -105,11 +98,9 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
     """A figure with controls in a live notebook; elsewhere the figure with its first values.
 
     Args:
-        draw: returns (figure, text alternative); the defaults of its parameters are the first
-            values, with controls and without.
-        run, name: as in `show`; what is played with is not saved.
-        controls: one a parameter, as `ipywidgets.interact` takes them: any text (a field), (low,
-            high, step), a list.
+        draw: returns (figure, text alternative); its defaults are the first values.
+        run, name: as in `show`; only the first figure is saved.
+        controls: one a parameter, as `ipywidgets.interact` takes them; any text is a field.
     """
     if not live():
         figure, alt = draw()
@@ -117,7 +108,7 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         return
     from ipywidgets import Text, interact
 
-    # interact starts sliders at the function's default, but a field at the text it is given.
+    # interact starts a slider at the function's default, but a field at the text it is given.
     for parameter, control in controls.items():
         if isinstance(control, str):
             controls[parameter] = signature(draw).parameters[parameter].default
@@ -137,23 +128,22 @@ def dots(rows: pd.DataFrame, label: str, digits: int = 0, line: float = 0.36) ->
     """A dot with its interval a row, from top to bottom.
 
     Args:
-        rows: columns `label`, `value`, `low`, `high`; `colour` if the rows differ in it (a `QUIET`
+        rows: columns `label`, `value`, `low`, `high`, and `colour` (else all as `MODEL`; a `QUIET`
             row has a grey label too).
         label: of the horizontal axis.
-        digits: of the value, written over its dot; 0: not written.
+        digits: of the value that is written over a dot; 0: none is written.
         line: inches a row.
     """
     rows = rows if "colour" in rows else rows.assign(colour=MODEL)
     figure, axis = plt.subplots(figsize=(7.2, 0.9 + line * len(rows)))
-    for place, row in enumerate(rows.itertuples()):
-        span = [row.low, row.high]
-        axis.plot(span, [place] * 2, color=row.colour, lw=3, alpha=0.5, solid_capstyle="round")
-        axis.plot(row.value, place, "o", color=row.colour, ms=7)
-        if digits:
-            text, where = f"{row.value:.{digits}f}", (row.value, place)
-            axis.annotate(text, where, (0, 8), textcoords="offset points", ha="center", fontsize=9)
-    axis.set(xlabel=label, yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.7))
-    axis.set_yticklabels([plain(text, 48) for text in rows["label"]])
+    places = range(len(rows))
+    axis.hlines(places, rows["low"], rows["high"], colors=rows["colour"], lw=3, alpha=0.5)
+    axis.scatter(rows["value"], places, c=rows["colour"], s=50, zorder=3)
+    for place, value in enumerate(rows["value"] if digits else []):
+        above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+        axis.annotate(f"{value:.{digits}f}", (value, place), **above)
+    axis.set(xlabel=label, ylim=(len(rows) - 0.4, -0.7))
+    axis.set_yticks(places, [plain(text, 48) for text in rows["label"]])
     for text, colour in zip(axis.get_yticklabels(), rows["colour"], strict=True):
         text.set_color("#767b84" if colour == QUIET else "#262626")
     return figure
@@ -167,12 +157,11 @@ def intervals(rows: dict[str, dict[str, float]], label: str) -> plt.Figure:
 
 
 def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Figure:
-    """Words or tokens in boxes, set like text.
+    """Words in boxes, set like text: a line is a list of (text, fill colour, small print).
 
-    Args:
-        lines: each a list of (text, fill colour, small print under the box).
-        unit: points a character.
+    `unit`: points a character.
     """
+    lines = lines or [[]]
     wide = [[unit * (max(len(text), 1) + 1.4) for text, *_ in line] for line in lines]
     width = max([360, *(sum(line) for line in wide)])
     figure, axis = plt.subplots(figsize=(width / 72 + 0.1, 0.5 * len(lines)))
@@ -191,45 +180,22 @@ def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Fig
     return figure
 
 
-def tokens(pieces: list[str], ids: list[int], width: int = 78) -> plt.Figure:
-    """A text cut into tokens, their numbers underneath.
-
-    A word kept whole has one colour, the parts of a cut word another, punctuation is grey.
-
-    Args:
-        pieces: the tokens as text; one that starts with a space starts a word.
-        ids: their numbers.
-        width: characters a line, about.
-    """
-    words: list[list[tuple[str, str]]] = []
-    for piece, number in zip(pieces, ids, strict=True):
-        if not words or piece.startswith(" "):
-            words.append([])
-        # One letter of another script is several tokens, and none of them a letter.
-        words[-1].append((piece.strip().replace("\ufffd", "▯"), str(number)))
-    lines, used = [[]], 0.0
-    for word in words:
-        letters = [text for text, _ in word if any(c.isalnum() or c == "▯" for c in text)]
-        colour = MODEL if len(letters) <= 1 else RIVAL
-        length = sum(len(text) + 1.4 for text, _ in word)
-        if used and used + length > width:
-            lines.append([])
-            used = 0.0
-        lines[-1] += [(text, colour if text in letters else QUIET, small) for text, small in word]
-        used += length
-    return boxes(lines)
-
-
 def coloured_words(
-    words: list[str], values: np.ndarray | list[float], title: str, shown: int = 20, digits: int = 1
+    words: list[str],
+    values: np.ndarray | list[float],
+    title: str,
+    shown: int = 20,
+    digits: int = 1,
+    most: float | None = None,
 ) -> HTML:
     """The first `shown` words (at most 20), blue for the topic and orange against it.
 
-    Not by colour alone: the three strongest words carry a sign and their value.
+    Not by colour alone: the three strongest words carry a sign and their value. `most` is the
+    value of the deepest colour (None: the largest here), so that two texts can be compared.
     """
     values = np.asarray(values, dtype=float)
     shown = min(shown, 20)
-    most = max([1e-9, *np.abs(values)])
+    most = most or max([1e-9, *np.abs(values)])
     strong = set(np.argsort(-np.abs(values[:shown]))[:3].tolist())
     pieces = []
     for i, (word, value) in enumerate(zip(words[:shown], values[:shown], strict=True)):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,9 +16,6 @@ from sklearn.model_selection import train_test_split
 from gpt2news.explore import comparable, describe, load_corpus
 from gpt2news.run import Run, atomic, sha256_of
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 PARTS = ("train", "val", "test")
 SHINGLE = 5  # words in a run
 NEAR = 0.5  # two texts with a Jaccard index above this are twins
@@ -30,48 +25,38 @@ class LeakError(ValueError):
     """A training text has a twin in another part of the split; the message names the pairs."""
 
 
-def similar_pairs(
-    texts: list[str], threshold: float = NEAR, shingle: int = SHINGLE
-) -> pd.DataFrame:
+def _runs(text: str) -> set[str]:
+    """The runs of five words of a text; a shorter text is one run."""
+    words = comparable(text).split()
+    runs = {" ".join(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
+    return runs or {" ".join(words)}
+
+
+def similar_pairs(texts: list[str], threshold: float = NEAR) -> pd.DataFrame:
     """Pairs of texts that are the same or nearly so.
 
     The Jaccard index of the sets of word 5-grams ("shingles": Broder, "On the resemblance and
-    containment of documents", 1997), over `comparable` texts. Texts under 5 words are compared
-    whole.
+    containment of documents", 1997), over `comparable` texts.
 
     Returns:
         Columns `a`, `b` (positions, a < b) and `jaccard` (1.0: the same words), sorted.
     """
-    compared = [comparable(text) for text in texts]
-    vectorizer = CountVectorizer(
-        binary=True,
-        dtype=np.int32,
-        ngram_range=(shingle, shingle),
-        tokenizer=str.split,
-        token_pattern=None,
-        lowercase=False,
-    )
-    try:
-        shingles = vectorizer.fit_transform(compared)
-    except ValueError:  # no text has five words
-        shingles = csr_matrix((len(texts), 1), dtype=np.int32)
-    sizes = np.asarray(shingles.sum(axis=1)).ravel()
-    # A sparse product is an inverted index: every pair that shares a shingle is in it, so the
-    # result is exact, and pairs that share none cost nothing.
-    shared = (shingles @ shingles.T).tocoo()
+    if not texts:
+        return pd.DataFrame(columns=["a", "b", "jaccard"])
+    runs = CountVectorizer(analyzer=_runs, binary=True, dtype=np.int32).fit_transform(texts)
+    sizes = np.asarray(runs.sum(axis=1)).ravel()
+    # A sparse product is an inverted index: every pair that shares a run is in it, so the result
+    # is exact, and pairs that share none cost nothing.
+    shared = (runs @ runs.T).tocoo()
     upper = shared.row < shared.col
     a, b, both = shared.row[upper], shared.col[upper], shared.data[upper]
     pairs = pd.DataFrame({"a": a, "b": b, "jaccard": both / (sizes[a] + sizes[b] - both)})
-    same = pd.Series(range(len(compared)), dtype=int).groupby(compared).agg(list)
-    copies = [pair for rows in same for pair in combinations(rows, 2)]
-    copies = pd.DataFrame(copies, columns=["a", "b"], dtype=int).assign(jaccard=1.0)
-    found = pd.concat([copies, pairs[pairs["jaccard"] > threshold]])
-    return found.drop_duplicates(["a", "b"]).sort_values(["a", "b"], ignore_index=True)
+    return pairs[pairs["jaccard"] > threshold].sort_values(["a", "b"], ignore_index=True)
 
 
-def duplicate_groups(texts: list[str], threshold: float = NEAR) -> np.ndarray:
+def duplicate_groups(texts: list[str]) -> np.ndarray:
     """(n,) group number of each text; texts linked by a chain of similar pairs share one."""
-    pairs, n = similar_pairs(texts, threshold), len(texts)
+    pairs, n = similar_pairs(texts), len(texts)
     links = csr_matrix((np.ones(len(pairs)), (pairs["a"], pairs["b"])), shape=(n, n))
     return connected_components(links, directed=False)[1]
 
@@ -81,8 +66,8 @@ def split_corpus(
 ) -> pd.DataFrame:
     """`frame` with the columns `group` and `split`, drawn at random by `seed`, stratified by topic.
 
-    `split` is train, val or test, or `duplicate` for all but the first text of a group: one text
-    a group is kept, so no group can be on two sides.
+    `split` is one of `PARTS`, or `duplicate` for all but the first text of a group: so no group
+    can be on two sides.
 
     Raises:
         ValueError: shares that leave a part empty; a part with fewer texts than topics; a topic
@@ -121,10 +106,8 @@ def split_corpus(
 def write_split(frame: pd.DataFrame, folder: Path, facts: dict) -> dict:
     """Write `train.csv`, `val.csv`, `test.csv` (text, topic, source_id) and `split.json`.
 
-    Returns:
-        What `split.json` holds: `facts` (corpus, seed, shares), counts by part and topic, sha256
-        of each file, groups of duplicates by source_id, and groups whose members carry different
-        topics.
+    Returns what `split.json` holds: `facts` (corpus, seed, shares), counts by part and topic,
+    sha256 of each file, groups of twins by source_id, and those with more than one topic.
     """
     folder.mkdir(parents=True, exist_ok=True)
     counts = {}
@@ -167,10 +150,9 @@ def read_split(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def find_leaks(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Texts of val or test that have a twin in train, each with its nearest.
+    """Texts of val or test with their nearest twin in train, if they have one.
 
-    Returns:
-        Columns `part`, `source_id`, `train_id`, `jaccard`, the nearest first.
+    Columns `part`, `source_id`, `train_id`, `jaccard`; the nearest first.
     """
     everything = pd.concat([parts[part].assign(part=part) for part in PARTS], ignore_index=True)
     pairs = similar_pairs(everything["text"].tolist())
@@ -209,55 +191,17 @@ def summary(written: dict, leaks: dict[str, int]) -> dict:
 
 
 def catch_up(report: Run) -> None:
-    """Make what this chapter leaves, where it has not run; says so in a line.
-
-    `splits/`, and the sections `dataset` and `split` of metrics.json. What is there is kept.
-    """
+    """Make `splits/` and the metrics `dataset` and `split`, if they are missing; says so."""
     folder = report.path("splits")
-    made = folder / "split.json"
-    here = made.exists() and "split" in report.metrics
-    if here and "dataset" in report.metrics:
+    if (folder / "split.json").exists() and {"dataset", "split"} <= set(report.metrics):
         return
+    profile = f"as profile {report.name} would"
+    how = profile if report.profile.exists() else "with the settings in its notebook"
     settings = report.settings("02_split")
-    if here:
-        settings |= json.loads(made.read_text(encoding="utf-8"))  # as it was run
-    else:
-        profile = f"as profile {report.name} would"
-        how = profile if report.profile.exists() else "with the settings in its notebook"
-        print(f"02_split has not run here: splitting {settings['dataset']}, {how}.")
-    dataset, seed = settings["dataset"], settings["seed"]
-    texts = load_corpus(dataset, settings["text_column"], settings["label_column"])
-    parted = split_corpus(texts, seed, settings["val_share"], settings["test_share"])
-    if "dataset" not in report.metrics:
-        report.save_metrics(dataset=describe(dataset, texts, parted["group"].nunique()))
-    if not here:
-        shares = {name: settings[name] for name in ("val_share", "test_share")}
-        written = write_split(parted, folder, {"dataset": dataset, "seed": seed, **shares})
-        report.save_metrics(split=summary(written, check_leaks(folder)))
-
-
-def straddling(families: np.ndarray, draws: dict[str, np.ndarray]) -> Figure:
-    """Which parts the members of each family of twins are in: a panel a draw, a line a family.
-
-    Args:
-        families: (n,) family number of each text.
-        draws: title -> (n,) part of each text; one that is not in `PARTS` was taken out.
-    """
-    import matplotlib.pyplot as plt
-
-    from gpt2news.show import MODEL, RIVAL
-
-    twins = np.flatnonzero(np.bincount(families) > 1)
-    figure, axes = plt.subplots(1, len(draws), figsize=(7.2, 2.8), sharey=True, squeeze=False)
-    for axis, (title, drawn) in zip(axes.flat, draws.items(), strict=True):
-        for row, family in enumerate(twins):
-            where = sorted(PARTS.index(part) for part in drawn[families == family] if part in PARTS)
-            # Two in one part stand side by side.
-            x = [part + 0.16 * where[:i].count(part) for i, part in enumerate(where)]
-            torn = len(set(where)) > 1
-            axis.plot(x, [row] * len(x), "o-", color=RIVAL if torn else MODEL, lw=2.2, ms=8)
-        axis.set(xticks=range(len(PARTS)), xlim=(-0.4, len(PARTS) - 0.4))
-        axis.set(xticklabels=PARTS, ylim=(len(twins) - 0.4, -0.6))
-        axis.set_title(title, fontsize=10)
-    axes[0, 0].set_yticks(range(len(twins)), [f"story {n}" for n in range(1, len(twins) + 1)])
-    return figure
+    facts = {name: settings[name] for name in ("dataset", "seed", "val_share", "test_share")}
+    print(f"02_split has not run here: splitting {facts['dataset']}, {how}.")
+    texts = load_corpus(facts["dataset"], settings["text_column"], settings["label_column"])
+    parted = split_corpus(texts, facts["seed"], facts["val_share"], facts["test_share"])
+    written = write_split(parted, folder, facts)
+    dataset = describe(facts["dataset"], texts, parted["group"].nunique())
+    report.save_metrics(dataset=dataset, split=summary(written, check_leaks(folder)))

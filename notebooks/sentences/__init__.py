@@ -14,6 +14,15 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
     return f"{n:,} {noun if n == 1 else plural}" if n else f"no {plural}"
 
 
+def percent(share: float) -> str:
+    """`12.3%`; what is not all is never 100.0%, and what is not nothing is never 0.0%."""
+    if 0.9995 <= share < 1:
+        return "over 99.9%"
+    if 0 < share < 0.0005:
+        return "under 0.1%"
+    return f"{share:.1%}" if 0 < share < 1 else f"{share:.0%}"
+
+
 def listed(names: list[str], shown: int = 6) -> str:
     """`a`, `a and b`, `a, b and c`; from `shown` on the rest is counted."""
     names = list(names)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from sentences import SEE, count, listed
 
 from gpt2news.show import plain
+from sentences import SEE, count, listed, percent
 
 
 def corpus(name: str, topics: list[str], n: int) -> str:
@@ -49,13 +49,13 @@ def pieces(tokens: list[str]) -> str:
         return SEE + "there is no word in it that the tokenizer reads."
     whole = sum(len(word) == 1 for word in words)
     if whole == len(words):
-        return SEE + "every word here is one token (blue). Type a name, or a rare word."
+        return SEE + "every word here is one token. Type a name, or a rare word."
     most = max(words, key=len)
     spelt = " + ".join(plain(part, markup=True) for part in most)
     return SEE + (
-        f"{whole} of {len(words)} words are one token (blue), the others are put together from "
-        f"parts (orange). The dearest here takes {len(most)}: {spelt}. Under each piece is its "
-        "number, which is all that the model is given."
+        f"{whole} of {len(words)} words are one token. The others are put together from parts: a "
+        f"blue box starts a word, an orange one goes on. One word here takes {len(most)} tokens: "
+        f"{spelt}. Under each piece is its number, which is all that the model is given."
     )
 
 
@@ -97,7 +97,9 @@ def lengths(words: np.ndarray, tokens: np.ndarray, limits: tuple[int, ...] = (12
         f"tokens ({tokens.sum() / max(1, words.sum()):.2f} tokens a word). "
     )
     over = {limit: (tokens > limit).mean() for limit in limits}
-    cut = [f"{share:.1%} are longer than {limit} tokens" for limit, share in over.items() if share]
+    cut = [
+        f"{percent(share)} are longer than {limit} tokens" for limit, share in over.items() if share
+    ]
     if not cut:
         return SEE + typical + f"No text is longer than {min(limits)} tokens: none has to be cut."
     fit = [limit for limit, share in over.items() if not share]

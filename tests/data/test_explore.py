@@ -86,7 +86,7 @@ def server(tmp_path, monkeypatch):
         thread.join()
 
 
-# --- what a good file gives -------------------------------------------------------------------------------------------
+# --- what a good file gives ---------------------------------------------------------------------
 
 
 def test_csv_rows_are_numbered_from_1(tmp_path):
@@ -168,7 +168,7 @@ def test_the_sample_that_ships_is_whole():
     assert frame["source_id"].is_unique
 
 
-# --- faults: the file, the row and the way out ------------------------------------------------------------------------
+# --- faults: the file, the row and the way out --------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,11 @@ def test_a_fault_in_many_rows_names_the_first_five(tmp_path):
             b'{"text": "caf\xe9"}',
             ["line 1 is not UTF-8 (byte 0xe9)", "save the file as UTF-8"],
         ),
-        ("news.csv", b"text,topic\none,left\ntwo,right,extra\n", ["row 2: 3 columns where the header has 2", "Is the file whole?"]),
+        (
+            "news.csv",
+            b"text,topic\none,left\ntwo,right,extra\n",
+            ["row 2: 3 columns where the header has 2", "Is the file whole?"],
+        ),
         (
             "news.csv",
             b"text,topic\nOne, two,left\nthree, four,right\n",
@@ -341,7 +345,7 @@ def test_archive_without_texts(raw):
         load_corpus("bbc")
 
 
-# --- where a public corpus is looked for ------------------------------------------------------------------------------
+# --- where a public corpus is looked for --------------------------------------------------------
 
 
 def test_data_raw_is_looked_at_before_the_environment(raw, tmp_path, monkeypatch):
@@ -365,7 +369,9 @@ def test_download_with_the_known_hash_is_kept(raw, server, monkeypatch):
     ("page", "sha256"), [("news.bin", "0" * 64), ("gone.bin", hashlib.sha256(CONTENT).hexdigest())]
 )
 def test_download_with_another_hash_or_none_leaves_nothing(raw, server, monkeypatch, page, sha256):
-    monkeypatch.setitem(explore.SOURCES, "loopback", corpus.Source("news.bin", f"{server}/{page}", sha256))
+    monkeypatch.setitem(
+        explore.SOURCES, "loopback", corpus.Source("news.bin", f"{server}/{page}", sha256)
+    )
     with pytest.raises(
         CorpusError, match=f"loopback: {server}/{page} could not be downloaded"
     ) as error:
@@ -387,7 +393,7 @@ def test_address_that_does_not_answer_gives_the_manual_steps(raw, monkeypatch):
     assert list(raw.iterdir()) == []
 
 
-# --- describing -------------------------------------------------------------------------------------------------------
+# --- describing ---------------------------------------------------------------------------------
 
 
 def test_normalise_makes_cased_accented_punctuated_text_its_plain_form():
@@ -444,7 +450,7 @@ def test_word_counts():
     assert explore.word_counts(["one", "two  words\n", "and, three words"]).tolist() == [1, 2, 3]
 
 
-# --- the real thing ---------------------------------------------------------------------------------------------------
+# --- the real thing -----------------------------------------------------------------------------
 
 
 def test_both_bbc_sources_are_the_same_texts(bbc_data, raw, monkeypatch):

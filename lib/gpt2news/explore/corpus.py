@@ -70,19 +70,16 @@ def find_source(name: str) -> Path:
         known_hash = f"sha256:{source.sha256}"
         return Path(pooch.retrieve(source.url, known_hash, source.file, RAW, progressbar=True))
     except Exception as error:  # requests, urllib3, ssl and pooch each have their own
-        reason = str(error).splitlines()[0] if str(error) else ""
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise CorpusError(
-            f"{name}: {source.url} could not be downloaded ({type(error).__name__}: {reason}). "
-            f"By hand: fetch that file with a browser (sha256 {source.sha256}), save it as "
-            f"data/raw/{source.file} or in the folder that the environment variable "
-            "GPT2NEWS_DATA names, and run again."
+            f"{name}: {source.url} could not be downloaded ({reason}). By hand: fetch that file "
+            f"with a browser (sha256 {source.sha256}), save it as data/raw/{source.file} or in the "
+            "folder that the environment variable GPT2NEWS_DATA names, and run again."
         ) from error
 
 
 def locate(name_or_path: str | Path) -> Path:
-    """The file behind a corpus name (`sample`, `bbc`, `bbc-csv`) or a path.
-
-    A relative path is tried from the repository's root too.
+    """The file behind a corpus name, or a path; a relative one also from the repository's root.
 
     Raises:
         CorpusError: neither a known name nor an existing file.
@@ -94,24 +91,21 @@ def locate(name_or_path: str | Path) -> Path:
     for path in (Path(name_or_path), ROOT / name_or_path):
         if path.is_file():
             return path
-    known = ", ".join(SOURCES)
-    raise CorpusError(
-        f"{name_or_path}: no such file, and not one of the known corpora: sample, {known}"
-    )
+    known = ", ".join(["sample", *SOURCES])
+    raise CorpusError(f"{name_or_path}: no such file, and not one of the known corpora: {known}")
 
 
 def load_corpus(name_or_path: str | Path, text: str = "text", label: str = "topic") -> pd.DataFrame:
     """A corpus as a frame with the columns `text`, `topic`, `source_id` (strings, a row a text).
 
     Args:
-        name_or_path: `sample`, `bbc` (archive), `bbc-csv`, or a .csv, .jsonl or .parquet file.
-        text: column of the texts, for a file.
-        label: column of the topics, for a file. A column `source_id`, if there, names the rows;
-            else they are numbered from 1.
+        name_or_path: `sample`, `bbc` (archive), `bbc-csv`, or a .csv, .jsonl or .parquet file. A
+            column `source_id` in it names the rows; else they are numbered from 1.
+        text, label: columns of the texts and of the topics, for a file.
 
     Raises:
-        CorpusError: no file, or a fault in it; the message names the first rows that have it
-            (counted from 1, the header not counted).
+        CorpusError: no file, or a fault in it, with its first rows (counted from 1, without the
+            header).
     """
     path, name = locate(name_or_path), str(name_or_path)
     columns = {"sample": ("text", "topic"), "bbc-csv": ("text", "category")}
@@ -138,7 +132,7 @@ def describe(dataset: str, texts: pd.DataFrame, unique: int) -> dict:
 
 def _rows(path: Path) -> Iterator[dict]:
     """The rows of a table, by the one reader that batch scoring and the web app use too."""
-    kind = path.suffix[1:]
+    kind = path.suffix[1:].lower()
     if kind not in ("csv", "jsonl", "parquet"):
         raise CorpusError(
             f"{path.name}: files end in .csv, .jsonl or .parquet, not {path.suffix or 'nothing'}"

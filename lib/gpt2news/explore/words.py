@@ -61,17 +61,13 @@ def marking_words(texts: list[str], topics: list[str], n: int = 10) -> pd.DataFr
     vectorizer = CountVectorizer(preprocessor=comparable, token_pattern=r"[^\W\d_]{3,}", min_df=3)
     counts = vectorizer.fit_transform(texts)
     words, labels = vectorizer.get_feature_names_out(), np.asarray(topics)
+    # The prior is the whole corpus: a word needs many counts to move away from it.
     prior = np.asarray(counts.sum(axis=0)).ravel()
-
-    def log_odds(part: np.ndarray) -> np.ndarray:
-        with_prior = part + prior
-        return np.log(with_prior / (with_prior.sum() - with_prior))
-
     rows = []
     for topic in sorted(set(topics)):
-        inside = np.asarray(counts[np.flatnonzero(labels == topic)].sum(axis=0)).ravel()
-        outside = prior - inside
-        error = np.sqrt(1 / (inside + prior) + 1 / (outside + prior))
-        z = (log_odds(inside) - log_odds(outside)) / error
+        inside = np.asarray(counts[labels == topic].sum(axis=0)).ravel() + prior
+        outside = 3 * prior - inside
+        log_odds = [np.log(part / (part.sum() - part)) for part in (inside, outside)]
+        z = (log_odds[0] - log_odds[1]) / np.sqrt(1 / inside + 1 / outside)
         rows += [(topic, words[i], z[i]) for i in np.argsort(-z)[:n]]
     return pd.DataFrame(rows, columns=["topic", "word", "z"])
