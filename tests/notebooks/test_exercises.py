@@ -57,6 +57,7 @@ def given(tmp_path_factory):
         "headlines": ("The bank cut its rate on Monday", "The bank cut its rate again"),
         "reader": AutoTokenizer.from_pretrained(run.ROOT / "models" / "gpt2-mini"),
         "report": report,
+        "record": report,  # until chapters 04 and 05 say report
         "val_share": 0.1,
         "test_share": 0.1,
         "seed": 0,
