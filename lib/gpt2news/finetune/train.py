@@ -42,9 +42,8 @@ HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, say=print) -> dict:
     """Fine-tune on `splits/train.csv`, watch `splits/val.csv`, leave a model folder.
 
-    A run that was cut (a kill, a full disk, a lost machine) goes on from its last checkpoint when
-    it is started again with the same recipe; on a CPU it ends in the same bits. Under torchrun all
-    processes call this with the same arguments.
+    A run that was cut goes on from its last checkpoint when it is started again with the same
+    recipe; on a CPU it ends in the same bits. Under torchrun all processes call this alike.
 
     Args:
         splits: folder of chapter 02, or the file with the training texts.
@@ -211,11 +210,7 @@ def _fingerprint(recipe: Recipe, files: list[Path], keeps: bool) -> str:
 
 
 def fit_batch(share: int, model: torch.nn.Module, max_length: int, dtype: str) -> int:
-    """The largest number of full-length texts that divides `share` and fits the GPU's memory.
-
-    Raises:
-        ValueError: not even one.
-    """
+    """The largest number of full-length texts that divides `share` and fits the GPU's memory."""
     divisors = iter([n for n in range(share, 0, -1) if share % n == 0])
 
     def step(texts: int) -> int:
