@@ -1,121 +1,248 @@
-"""A file of any length in, the same rows with topics out, in constant memory: `gpt2news classify --input … --output …`.
+"""A file of any length in, the same rows with topics out: `classify --input … --output …`.
 
-Rows are read and answered in portions; each portion is a file in a folder beside the output, written whole or not at all. At the end
-they are joined, and the output takes its name. So a run that was killed goes on with `--resume` where it was.
+Rows are read and answered in portions, so memory does not grow with the file. Each portion is a
+file in a folder beside the output, written whole or not at all. At the end they are joined, and the
+result takes the output's name. So a run that was killed goes on with `--resume` where it was.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from tqdm import tqdm
 
 from newsserve.files import sha256_of
-from newsserve.predictor import Predictor
-from newsserve.tables import (
-    ADDED,
-    PORTION,
-    BatchError,
-    Source,
-    fault_of,
-    join,
-    kind_of,
-    parquet,
-    schema_with_answers,
-    write,
-)
+from newsserve.predictor import Answer, Predictor
+from newsserve.tables import PORTION, Row, Table, TableError, fault_of, kind_of, parquet
+
+ADDED = ("predicted", "probability", "answered", "truncated", "error")
+RAW_TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
 def answer_rows(
-    predictor: Predictor, rows: list[tuple[dict, str | None]], column: str
+    model: Callable[[list[str]], list[Answer]], rows: list[Row], column: str
 ) -> list[dict]:
-    """The rows with the columns of ADDED; a row with something wrong keeps its columns, and `error` says what."""
-    checked = [(row, wrong or fault_of(row.get(column))) for row, wrong in rows]
-    answers = iter(predictor([row[column] for row, wrong in checked if not wrong]))
-    nothing = dict.fromkeys(ADDED)
-    result = []
-    for row, wrong in checked:
-        if wrong:
-            result.append({**row, **nothing, "error": wrong})
-            continue
-        a = next(answers)
-        result.append({**row, "predicted": a.topic, "probability": a.probability, "answered": a.answered, "truncated": a.truncated,
-                       "error": None})  # fmt: skip
-    return result
+    """The rows with the columns of ADDED; where one cannot be answered, `error` says why.
+
+    Args:
+        model: texts in, one answer a text out.
+        rows: `(row, error)` as `newsserve.tables` reads them.
+        column: the one that holds the texts.
+    """
+    faults = [wrong or fault_of(row.get(column)) for row, wrong in rows]
+    texts = [row[column] for (row, _), fault in zip(rows, faults, strict=True) if not fault]
+    answers = iter(model(texts) if texts else [])
+    answered = []
+    for (row, _), fault in zip(rows, faults, strict=True):
+        added = dict.fromkeys(ADDED)
+        if fault:
+            added["error"] = fault
+        else:
+            answer = next(answers)
+            added["predicted"] = answer.topic
+            added["probability"] = answer.probability
+            added["answered"] = answer.answered
+            added["truncated"] = answer.truncated
+        answered.append({**row, **added})
+    return answered
+
+
+def check_columns(table: Table) -> None:
+    """The texts' column has to be there, and none that the answers would overwrite.
+
+    Raises:
+        TableError: one of both.
+    """
+    names = table.names or []
+    if table.column not in names:
+        raise TableError(
+            f"{table.path}: no column {table.column!r}; it has {', '.join(map(repr, names))}: "
+            "give --text-column"
+        )
+    taken = [name for name in ADDED if name in names]
+    if taken:
+        raise TableError(
+            f"{table.path}: the columns {', '.join(taken)} would be overwritten; rename them"
+        )
+
+
+def write_csv(file: TextIO, rows: list[dict], columns: list[str], delimiter: str = ",") -> None:
+    """The rows as CSV, without a header.
+
+    Raises:
+        TableError: a row has a column that is not in `columns`.
+    """
+    sheet = csv.DictWriter(file, columns, delimiter=delimiter, lineterminator="\n")
+    try:
+        sheet.writerows(rows)
+    except ValueError as error:
+        raise TableError(
+            f"a row has columns that the first rows lack ({error}); write .jsonl instead"
+        ) from error
+
+
+def write_header(file: TextIO, columns: list[str], delimiter: str = ",") -> None:
+    """The first line of a CSV file."""
+    csv.writer(file, delimiter=delimiter, lineterminator="\n").writerow(columns)
+
+
+def schema_with_answers(schema):
+    """Arrow's schema with the columns of ADDED behind it."""
+    pa, _ = parquet()
+    kinds = (pa.string(), pa.float64(), pa.bool_(), pa.bool_(), pa.string())
+    added = [pa.field(name, kind) for name, kind in zip(ADDED, kinds, strict=True)]
+    return pa.schema([*schema, *added])
+
+
+class _Portions:
+    """The folder of what has been answered so far, one file a portion.
+
+    `of.json` in it says of which input and model they are (so that `--resume` refuses others), and
+    with which columns a CSV file was begun.
+    """
+
+    def __init__(self, table: Table, model: Path, out: Path):
+        self.table, self.out, self.kind = table, out, kind_of(out)
+        self.folder = out.with_name(f".{out.name}.portions")
+        self.of = {
+            "input": table.fingerprint(),
+            "model": sha256_of(model / "serving.json") if model.is_dir() else "",
+        }
+        self.paths = sorted(self.folder.glob(f"[0-9]*{out.suffix}"))
+        self.columns: list[str] = []
+
+    @property
+    def delimiter(self) -> str:
+        return self.table.delimiter if self.table.kind == "csv" else ","
+
+    def check(self, resume: bool) -> None:
+        """Raises TableError when portions are there that are not to be gone on with."""
+        if not self.paths:
+            return
+        if not resume:
+            raise TableError(
+                f"{self.folder}: an unfinished run of {len(self.paths) * PORTION:,} rows; go on "
+                "with --resume, or delete this folder"
+            )
+        before = json.loads((self.folder / "of.json").read_text())
+        self.columns = before.pop("columns", [])
+        if before != self.of:
+            raise TableError(
+                f"{self.folder}: the input or the model is another than in the unfinished run; "
+                "delete this folder and start again"
+            )
+
+    def add(self, rows: list[dict]) -> None:
+        """Write one portion, whole or not at all."""
+        if not self.paths:
+            self._begin(rows)
+        path = self.folder / f"{len(self.paths):08}{self.out.suffix}"
+        part = path.with_name(f"{path.name}.part")
+        if self.kind == "parquet":
+            self._write_parquet(part, rows)
+        else:
+            with open(part, "w", **RAW_TEXT) as file:
+                if self.kind == "csv":
+                    write_csv(file, rows, self.columns, self.delimiter)
+                else:
+                    for row in rows:
+                        file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+        os.replace(part, path)
+        self.paths.append(path)
+
+    def _begin(self, rows: list[dict]) -> None:
+        # Rows of JSON may each have columns of their own: those of the first portion count.
+        self.columns = list(dict.fromkeys(name for row in rows for name in row))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "of.json").write_text(json.dumps({**self.of, "columns": self.columns}))
+
+    def _write_parquet(self, part: Path, rows: list[dict]) -> None:
+        pa, pq = parquet()
+        if self.paths:
+            schema = pq.read_schema(self.paths[0])
+        elif self.table.schema is not None:
+            schema = schema_with_answers(self.table.schema)
+        else:
+            own = [{k: row[k] for k in row if k not in ADDED} for row in rows]
+            schema = schema_with_answers(pa.Table.from_pylist(own).schema)
+        try:
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), part)
+        except pa.ArrowException as error:
+            raise TableError(
+                f"a row does not fit the columns of the first rows: {error}; write .jsonl instead"
+            ) from error
+
+    def join(self) -> None:
+        """All portions as one file under the output's name; the folder is gone then."""
+        whole = self.folder / f"whole{self.out.suffix}"
+        if self.kind == "parquet":
+            _, pq = parquet()
+            with pq.ParquetWriter(whole, pq.read_schema(self.paths[0])) as file:
+                for path in self.paths:
+                    file.write_table(pq.read_table(path))
+        else:
+            with open(whole, "w", **RAW_TEXT) as file:
+                if self.kind == "csv":
+                    write_header(file, self.columns, self.delimiter)
+                file.flush()
+                for path in self.paths:
+                    with open(path, "rb") as portion:
+                        shutil.copyfileobj(portion, file.buffer)
+        os.replace(whole, self.out)
+        shutil.rmtree(self.folder)
 
 
 def classify_file(
     model: Path, source: Path, out: Path, column: str = "text", resume: bool = False
 ) -> int:
-    """Answer every row of `source` into `out` (CSV, JSON Lines or Parquet by its name); progress goes to standard error.
+    """Answer every row of `source` into `out`; progress goes to standard error.
 
     Args:
         model: the folder that `Predictor` reads.
-        source: a file, or a folder of Parquet files.
-        out: takes its name when all rows are in it.
-        column: the one that holds the text.
+        source: CSV, JSON Lines or Parquet by its name, or a folder of Parquet files.
+        out: likewise; takes its name when all rows are in it.
+        column: the one that holds the texts.
         resume: go on with a run that was ended before its time.
 
     Returns:
-        Number of rows; each of the input is there once, in order, those that could not be answered with an `error`.
+        Number of rows; each of the input is there once, in order, those that could not be answered
+        with an `error`.
 
     Raises:
-        BatchError: a file, the column, or an unfinished run is in the way.
+        TableError: a file, the column, or an unfinished run is in the way.
         ModelFolderError: the model cannot be served.
     """
-    rows = Source(source, column)
-    kind_of(out)
-    folder = out.with_name(f".{out.name}.portions")
-    wanted = json.dumps(
-        {
-            "input": rows.fingerprint(),
-            "model": sha256_of(model / "serving.json") if model.is_dir() else "",
-        }
-    )
-    portions = sorted(folder.glob(f"[0-9]*{out.suffix}"))
-    if portions and not resume:
-        raise BatchError(
-            f"{folder}: an unfinished run of {len(portions) * PORTION:,} rows; go on with --resume, or delete this folder"
-        )
-    if portions and (folder / "of.json").read_text() != wanted:
-        raise BatchError(
-            f"{folder}: the input or the model is another than in the unfinished run; delete this folder and start again"
-        )
+    table = Table(source, column)
+    portions = _Portions(table, model, out)
+    portions.check(resume)
     predictor = Predictor(model)
-    stream = iter(rows)
-    count = sum(1 for _ in islice(stream, len(portions) * PORTION))
+    rows = iter(table)
+    count = sum(1 for _ in islice(rows, len(portions.paths) * PORTION))
+    every = 0.5 if sys.stderr.isatty() else 10
     with tqdm(
-        initial=count,
-        unit="row",
-        unit_scale=True,
-        mininterval=0.5 if sys.stderr.isatty() else 10,
-        desc=source.name,
+        initial=count, unit="row", unit_scale=True, mininterval=every, desc=source.name
     ) as bar:
-        while portion := list(islice(stream, PORTION)):
-            if not portions:
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / "of.json").write_text(wanted)
-            path = folder / f"{len(portions):08}{out.suffix}"
-            write(
-                path,
-                answer_rows(predictor, portion, column),
-                portions[0] if portions else None,
-                rows.schema,
-            )
-            portions.append(path)
+        while portion := list(islice(rows, PORTION)):
+            if table.names is not None:
+                check_columns(table)  # each file of a folder has its own
+            portions.add(answer_rows(predictor, portion, column))
             count += len(portion)
-            bar.total = max(count, round(count / rows.done)) if rows.done else None
+            # How many rows there are is not known before the end: estimated from the share read.
+            bar.total = max(count, round(count / table.done)) if table.done else None
             bar.update(len(portion))
-    if not portions:
-        raise BatchError(f"{source}: no rows")
-    join(portions, whole := folder / f"whole{out.suffix}")
-    os.replace(whole, out)
-    shutil.rmtree(folder)
+    if not portions.paths:
+        if table.names is not None:
+            check_columns(table)
+        raise TableError(f"{source}: no rows")
+    portions.join()
     return count
 
 
@@ -126,8 +253,10 @@ class _Answers:
         self.predictor, self.column = Predictor(model, threads=1), column
 
     def __call__(self, table):
-        rows = answer_rows(self.predictor, [(row, None) for row in table.to_pylist()], self.column)
-        return parquet()[0].Table.from_pylist(rows, schema=schema_with_answers(table.schema))
+        pa, _ = parquet()
+        rows = [(row, None) for row in table.to_pylist()]
+        answered = answer_rows(self.predictor, rows, self.column)
+        return pa.Table.from_pylist(answered, schema=schema_with_answers(table.schema))
 
 
 def classify_with_ray(
@@ -135,7 +264,8 @@ def classify_with_ray(
 ) -> int:
     """The same for a folder of Parquet files, with Ray Data; `out` is a folder of Parquet files.
 
-    A cluster is used when RAY_ADDRESS names one (model and folders then have to be where each node finds them), else this machine.
+    A cluster is used when RAY_ADDRESS names one (model and folders then have to be where each node
+    finds them), else this machine.
 
     Args:
         workers: processes that answer, one core each.
@@ -144,39 +274,49 @@ def classify_with_ray(
         Number of rows.
 
     Raises:
-        BatchError: as `classify_file`; also when Ray is not installed or `out` is there already.
+        TableError: as `classify_file`; also when Ray is not installed or `out` is there already.
     """
     try:
-        import fsspec.implementations.http  # noqa: F401  Ray's threads import it all at once, and one may find it half made
+        # Ray's threads import it all at once, and one of them may find it half made.
+        import fsspec.implementations.http  # noqa: F401
         import ray
     except ImportError as error:
-        raise BatchError("--engine ray needs Ray: pip install 'gpt2-news[scale]'") from error
-    rows = Source(source, column)
-    if rows.kind != "parquet":
-        raise BatchError(f"{source}: --engine ray reads Parquet, a file or a folder of them")
+        raise TableError("--engine ray needs Ray: pip install 'gpt2-news[scale]'") from error
+    table = Table(source, column)
+    if table.kind != "parquet":
+        raise TableError(f"{source}: --engine ray reads Parquet, a file or a folder of them")
     if out.exists():
-        raise BatchError(f"{out}: is there already; --engine ray writes a new folder")
-    rows.check(rows.schema.names)
+        raise TableError(f"{out}: is there already; --engine ray writes a new folder")
+    table.names = table.schema.names
+    check_columns(table)
     Predictor(model)  # a folder that cannot be served is refused here, with its own message
     part = out.with_name(f".{out.name}.part").resolve()
     shutil.rmtree(part, ignore_errors=True)
-    # On one machine: a place for each worker, and two for the tasks that read and write, which would wait for ever on two cores.
-    here = {"num_cpus": workers + 2, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    here = {} if "RAY_ADDRESS" in os.environ else here
+    options = {}
+    if "RAY_ADDRESS" not in os.environ:
+        # On one machine: a place for each worker, and two for the tasks that read and write, which
+        # would wait for ever on two cores.
+        options = {
+            "num_cpus": workers + 2,
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",
+        }
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(ignore_reinit_error=True, log_to_driver=False, **here)
+    ray.init(ignore_reinit_error=True, log_to_driver=False, **options)
     try:
         ray.data.DataContext.get_current().execution_options.preserve_order = True
-        data = ray.data.read_parquet([str(file.resolve()) for file in rows.files])
-        settings = {
-            "fn_constructor_args": (str(model.resolve()), column),
-            "batch_size": PORTION,
-            "batch_format": "pyarrow",
-        }
-        data.map_batches(
-            _Answers, compute=ray.data.ActorPoolStrategy(size=workers), num_cpus=1, **settings
-        ).write_parquet(str(part))
+        data = ray.data.read_parquet([str(file.resolve()) for file in table.files])
+        answered = data.map_batches(
+            _Answers,
+            fn_constructor_args=(str(model.resolve()), column),
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+            batch_size=PORTION,
+            batch_format="pyarrow",
+        )
+        answered.write_parquet(str(part))
     finally:
         ray.shutdown()
     os.replace(part, out)
-    return sum(parquet()[1].read_metadata(file).num_rows for file in out.glob("*.parquet"))
+    _, pq = parquet()
+    return sum(pq.read_metadata(file).num_rows for file in out.glob("*.parquet"))

@@ -1,227 +1,227 @@
-"""Rows of CSV, JSON Lines and Parquet files, read one by one and written in portions."""
+"""The one table reader: rows of CSV, JSON Lines and Parquet files, in constant memory.
+
+The corpus of chapter 01, `classify --input` and the web app all read through here. So a file that
+one of them takes is taken by all, and a row that is wrong for one of them is wrong for all.
+"""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
-import os
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-PORTION = 2048
-ADDED = ("predicted", "probability", "answered", "truncated", "error")
+PORTION = 2048  # rows that are held at a time
 KINDS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+DELIMITERS = ",;\t"
+LONGEST_CELL = 64 * 2**20
+
+Row = tuple[dict, str | None]
 
 
-class BatchError(ValueError):
+class TableError(ValueError):
     """A file that cannot be read or written; the message names it and the way out."""
 
 
-def kind_of(path: Path) -> str:
-    """csv, jsonl or parquet, by the name; a folder is one of Parquet files."""
+def read_rows(path: str | Path, column: str = "text") -> Iterator[Row]:
+    """`(row, error)` for each row of a file; `Table` has its columns and the progress as well."""
+    return iter(Table(path, column))
+
+
+def kind_of(path: str | Path) -> str:
+    """csv, jsonl or parquet, by the name; a folder is one of Parquet files.
+
+    Raises:
+        TableError: another ending.
+    """
+    path = Path(path)
     if path.is_dir():
         return "parquet"
     if path.suffix.lower() not in KINDS:
-        raise BatchError(f"{path}: the name has to end in {', '.join(KINDS)}")
+        raise TableError(f"{path}: the name has to end in {', '.join(KINDS)}")
     return KINDS[path.suffix.lower()]
 
 
-def fault_of(text: object) -> str | None:
-    """Why a cell cannot be answered; None when it can."""
-    if not isinstance(text, str):
-        return "no text" if text is None else f"the text is not a string but {type(text).__name__}"
-    if not text.strip():
+def fault_of(cell: object) -> str | None:
+    """Why a cell is not a text that can be read; None when it is one."""
+    if cell is None:
         return "no text"
-    return (
-        "the text is not UTF-8"
-        if any("\udc80" <= character <= "\udcff" for character in text)
-        else None
-    )
+    if not isinstance(cell, str):
+        return f"the text is not a string but {type(cell).__name__}"
+    if not cell.strip():
+        return "no text"
+    # A byte that is not UTF-8 was read as a lone surrogate, so that it can be written back as it
+    # was.
+    if any("\udc80" <= character <= "\udcff" for character in cell):
+        return "the text is not UTF-8"
+    return None
 
 
 def parquet():
-    """pyarrow and its Parquet module; BatchError when it is not installed."""
+    """pyarrow and its Parquet module.
+
+    Raises:
+        TableError: it is not installed.
+    """
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise BatchError("Parquet needs pyarrow: pip install 'gpt2-news[scale]'") from error
+        raise TableError("Parquet needs pyarrow: pip install 'gpt2-news[scale]'") from error
     return pa, pq
 
 
-class Source:
-    """The rows of a CSV, JSON Lines or Parquet file, or of a folder of Parquet files, one after the other.
+class Table:
+    """The rows of a CSV, JSON Lines or Parquet file, or of a folder of Parquet files.
 
-    Iterating gives `(row, error)`: the columns, and what is wrong with the row (None: nothing).
+    Iterating gives `(row, error)`: the columns by name, and what is wrong with the form of the
+    row (None: nothing). A row that is wrong is still there, so as many rows come out as the file
+    has. Whether a cell is a text is for the caller to ask (`fault_of`).
+
+    Args:
+        path: its ending says which kind of file it is.
+        column: the one that holds the texts. A line that is no JSON is put there as it is.
+        data: the content of the file where it is not on disk, such as an upload.
 
     Attributes:
-        done: share of the input that has been read, 0 to 1.
+        kind: csv, jsonl or parquet.
+        names: of the columns, known from the first row on; of JSON Lines, those of the first
+            readable row.
+        delimiter: between the cells of a CSV file, found in its first line.
         schema: Arrow's, of Parquet input; else None.
+        done: share of the input that has been read, 0 to 1.
+
+    Raises:
+        TableError: there is no such file, or (while iterating) it cannot be read any further.
     """
 
-    def __init__(self, path: Path, column: str):
-        self.path, self.column, self.done = path, column, 0.0
-        if not path.exists():
-            raise BatchError(f"{path}: no such file")
+    def __init__(self, path: str | Path, column: str = "text", data: bytes | None = None):
+        self.path, self.column, self.data = Path(path), column, data
+        if data is None and not self.path.exists():
+            raise TableError(f"{path}: no such file")
         self.kind = kind_of(path)
-        self.files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+        self.files = sorted(self.path.glob("*.parquet")) if self.path.is_dir() else [self.path]
         if not self.files:
-            raise BatchError(f"{path}: no Parquet file in this folder")
-        self.schema = parquet()[1].read_schema(self.files[0]) if self.kind == "parquet" else None
+            raise TableError(f"{path}: no Parquet file in this folder")
+        self.names: list[str] | None = None
+        self.delimiter = ","
+        self.done = 0.0
+        self.schema = None
+        if self.kind == "parquet":
+            self.schema = self._parquet_file(self.files[0]).schema_arrow
 
     def fingerprint(self) -> str:
-        """Changes when the input does: names, sizes and times of change of its files, and the column."""
-        facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
+        """Changes with the input: names, sizes and times of change of its files, and the column."""
+        facts = []
+        for file in self.files:
+            stat = file.stat()
+            facts.append((file.name, stat.st_size, stat.st_mtime_ns))
         return hashlib.sha256(json.dumps([facts, self.column]).encode()).hexdigest()
 
-    def check(self, names: Iterable[str] | None) -> None:
-        """Raises BatchError when the column is not among the names, or one of ADDED is."""
-        names = list(names or [])
-        if self.column not in names:
-            raise BatchError(
-                f"{self.path}: no column {self.column!r}; it has {', '.join(map(repr, names))}: give --text-column"
-            )
-        if taken := [name for name in ADDED if name in names]:
-            raise BatchError(
-                f"{self.path}: the columns {', '.join(taken)} would be overwritten; rename them"
-            )
+    def __iter__(self) -> Iterator[Row]:
+        readers = {"csv": self._read_csv, "jsonl": self._read_jsonl, "parquet": self._read_parquet}
+        return readers[self.kind]()
 
-    def __iter__(self) -> Iterator[tuple[dict, str | None]]:
-        return {"csv": self._csv, "jsonl": self._jsonl, "parquet": self._rows_of_parquet}[
-            self.kind
-        ]()
+    def _open(self) -> tuple[BinaryIO, int]:
+        """The file for reading, and its size in bytes (never 0, for shares are taken of it)."""
+        if self.data is not None:
+            return io.BytesIO(self.data), max(1, len(self.data))
+        return open(self.path, "rb"), max(1, self.path.stat().st_size)
 
-    def _csv(self) -> Iterator[tuple[dict, str | None]]:
-        csv.field_size_limit(64 * 2**20)
-        with open(self.path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows, size = csv.reader(file), max(1, self.path.stat().st_size)
+    # The csv module and not pyarrow.csv, pandas or polars: those refuse a whole file for one row
+    # of another length (or lose the row without a word), and cannot give back bytes that are not
+    # UTF-8.
+    def _read_csv(self) -> Iterator[Row]:
+        csv.field_size_limit(LONGEST_CELL)
+        binary, size = self._open()
+        with binary:
+            head = binary.read(4096)
+            if b"\0" in head:
+                raise TableError(
+                    f"{self.path}: this is not a CSV file in UTF-8; a spreadsheet is saved "
+                    "as one with “Save as”, “CSV UTF-8”"
+                )
+            binary.seek(0)
+            first_line = head.partition(b"\n")[0].decode("utf-8", "replace")
+            self.delimiter = max(DELIMITERS, key=first_line.count)
+            text = io.TextIOWrapper(
+                binary, encoding="utf-8-sig", errors="surrogateescape", newline=""
+            )
+            cells = csv.reader(text, delimiter=self.delimiter)
             try:
-                names = next(rows, None)
-                self.check(names)
-                for row in filter(None, rows):
-                    self.done = file.buffer.tell() / size
-                    wrong = (
-                        None
-                        if len(row) == len(names)
-                        else f"{len(row)} columns where the header has {len(names)}"
-                    )
-                    if len(row) > len(names):
-                        wrong += f"; the last: {row[len(names) :]}"
-                    yield dict(zip(names, row + [""] * len(names), strict=False)), wrong
+                self.names = next(cells, [])
+                self._check_names()
+                for row in cells:
+                    if row:  # an empty line is no row
+                        self.done = binary.tell() / size
+                        yield self._named(row)
             except csv.Error as error:
-                raise BatchError(
-                    f"{self.path}: line {rows.line_num}: {error}; is a quotation mark left open?"
+                raise TableError(
+                    f"{self.path}: line {cells.line_num}: {error}; is a quotation mark left open?"
                 ) from error
 
-    def _jsonl(self) -> Iterator[tuple[dict, str | None]]:
-        with open(self.path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-            size, checked = max(1, self.path.stat().st_size), False
-            for number, line in enumerate(file, 1):
+    def _check_names(self) -> None:
+        twice = {name for name in self.names if self.names.count(name) > 1}
+        if twice:
+            raise TableError(
+                f"{self.path}: more than one column is named {', '.join(sorted(twice))}; "
+                "give each a name of its own"
+            )
+
+    def _named(self, cells: list[str]) -> Row:
+        wanted = len(self.names)
+        row = dict(zip(self.names, cells + [""] * wanted, strict=False))
+        if len(cells) == wanted:
+            return row, None
+        wrong = f"{len(cells)} columns where the header has {wanted}"
+        if len(cells) > wanted:
+            wrong += f"; beyond the header: {cells[wanted:]}"
+        return row, wrong
+
+    def _read_jsonl(self) -> Iterator[Row]:
+        binary, size = self._open()
+        with binary:
+            # Lines end in "\n" and in nothing else: a carriage return may stand within a JSON text.
+            text = io.TextIOWrapper(
+                binary, encoding="utf-8-sig", errors="surrogateescape", newline="\n"
+            )
+            for number, line in enumerate(text, 1):
                 if not line.strip():
                     continue
-                self.done = file.buffer.tell() / size
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    row, wrong = None, f"line {number} is not JSON: {error}"
-                else:
-                    wrong = None if isinstance(row, dict) else f"line {number} is not a JSON object"
-                if wrong is None and not checked:
-                    self.check(row)
-                    checked = True
-                yield ({self.column: line.rstrip("\r\n")} if wrong else row), wrong
+                self.done = binary.tell() / size
+                row, wrong = self._parsed(line, number)
+                if wrong is None and self.names is None:
+                    self.names = list(row)
+                yield row, wrong
 
-    def _rows_of_parquet(self) -> Iterator[tuple[dict, str | None]]:
-        pq, read = parquet()[1], 0
-        tables = [pq.ParquetFile(file) for file in self.files]
-        total = max(1, sum(table.metadata.num_rows for table in tables))
-        for table in tables:
-            self.check(table.schema_arrow.names)
-            for batch in table.iter_batches(PORTION):
+    def _parsed(self, line: str, number: int) -> Row:
+        as_it_is = {self.column: line.rstrip("\r\n")}
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            return as_it_is, f"line {number} is not JSON: {error}"
+        if not isinstance(row, dict):
+            return as_it_is, f"line {number} is not a JSON object"
+        return row, None
+
+    def _parquet_file(self, path: Path):
+        pa, pq = parquet()
+        try:
+            return pq.ParquetFile(path if self.data is None else io.BytesIO(self.data))
+        except pa.ArrowException as error:
+            raise TableError(f"{path}: not a whole Parquet file: {error}") from error
+
+    def _read_parquet(self) -> Iterator[Row]:
+        files = [self._parquet_file(path) for path in self.files]
+        total = max(1, sum(file.metadata.num_rows for file in files))
+        read = 0
+        for file in files:
+            self.names = file.schema_arrow.names
+            for batch in file.iter_batches(PORTION):
                 for row in batch.to_pylist():
                     read += 1
                     self.done = read / total
                     yield row, None
-
-
-def schema_with_answers(schema):
-    """Arrow's schema with the columns of ADDED behind it."""
-    pa = parquet()[0]
-    kinds = (pa.string(), pa.float64(), pa.bool_(), pa.bool_(), pa.string())
-    return pa.schema(
-        [*schema, *(pa.field(name, kind) for name, kind in zip(ADDED, kinds, strict=True))]
-    )
-
-
-def write(path: Path, rows: list[dict], like: Path | None, schema) -> None:
-    """Rows into a new file; its columns are those of the file `like`, or else those of the rows (Parquet: of `schema`)."""
-    part = path.with_name(f"{path.name}.part")
-    if path.suffix == ".parquet":
-        pa, pq = parquet()
-        if like:
-            schema = pq.read_schema(like)
-        else:
-            bare = [
-                {name: value for name, value in row.items() if name not in ADDED} for row in rows
-            ]
-            schema = schema_with_answers(
-                pa.Table.from_pylist(bare).schema if schema is None else schema
-            )
-        try:
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema), part)
-        except pa.ArrowException as error:
-            raise BatchError(
-                f"a row does not fit the columns of the first rows: {error}; write .jsonl instead"
-            ) from error
-    else:
-        with open(part, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            if path.suffix == ".csv":
-                columns = (
-                    _header(like)
-                    if like
-                    else list(dict.fromkeys(name for row in rows for name in row))
-                )
-                if lost := {name for row in rows for name in row} - set(columns):
-                    raise BatchError(
-                        f"a row has columns that the first rows lack ({', '.join(sorted(lost))}); write .jsonl instead"
-                    )
-                sheet = csv.DictWriter(file, columns, lineterminator="\n")
-                sheet.writeheader()
-                sheet.writerows(rows)
-            else:
-                file.writelines(
-                    json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows
-                )
-    os.replace(part, path)
-
-
-def _header(path: Path) -> list[str]:
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return next(csv.reader(file))
-
-
-def join(portions: list[Path], out: Path) -> None:
-    """The portions one after the other, as one file."""
-    if out.suffix == ".parquet":
-        pq = parquet()[1]
-        with pq.ParquetWriter(out, pq.read_schema(portions[0])) as file:
-            for portion in portions:
-                file.write_table(pq.read_table(portion))
-        return
-    with open(out, "wb") as file:
-        for number, portion in enumerate(portions):
-            with open(portion, "rb") as rows:
-                if number and out.suffix == ".csv":
-                    head = "".join(_lines_of_header(portion)).encode("utf-8", "surrogateescape")
-                    rows.seek(len(head))
-                shutil.copyfileobj(rows, file)
-
-
-def _lines_of_header(path: Path) -> list[str]:
-    """The lines of a CSV file's header (a column's name may hold a line break)."""
-    read = []
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        next(csv.reader(iter(lambda: read.append(file.readline()) or read[-1], "")))
-    return read

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from newsserve import batch, tables
+from newsserve import batch
+from newsserve.tables import TableError
 from newsserve.predictor import Predictor
 
 TEXTS = ["The bank cut its forecast", "Goal! The striker scored", "The minister promised a vote"]
@@ -77,7 +78,7 @@ def test_bad_rows_are_kept_with_their_error(exported, tmp_path):
     assert list(given) == ["id", "1", "2", "3", "4", "5", "6"]
     says = {number: row[-1] for number, row in given.items()}
     assert (says["1"], says["2"], says["6"]) == ("", "no text", "")
-    assert says["3"].startswith("3 columns where the header has 2; the last: ['b']")
+    assert says["3"].startswith("3 columns where the header has 2; beyond the header: ['b']")
     assert says["4"].startswith("1 columns")
     assert says["5"] == "the text is not UTF-8"
     lines = tmp_path / "in.jsonl"
@@ -96,7 +97,7 @@ def test_killed_and_resumed_every_row_is_there_once(exported, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "newsreport",
+        "newsserve",
         "classify",
         "--model",
         exported,
@@ -128,11 +129,11 @@ def test_killed_and_resumed_every_row_is_there_once(exported, tmp_path):
 def test_an_unfinished_run_over_another_input_is_not_gone_on_with(exported, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "PORTION", 4)
     source, out = write_csv(tmp_path / "in.csv", numbered(10)), tmp_path / "out.csv"
-    monkeypatch.setattr(batch, "join", lambda *_: 1 / 0)
+    monkeypatch.setattr(batch._Portions, "join", lambda self: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         batch.classify_file(exported, source, out)
     write_csv(source, numbered(11))
-    with pytest.raises(tables.BatchError, match="the input or the model is another"):
+    with pytest.raises(TableError, match="the input or the model is another"):
         batch.classify_file(exported, source, out, resume=True)
 
 
@@ -149,9 +150,21 @@ def test_a_file_that_does_not_fit_is_refused_and_nothing_is_left(exported, tmp_p
             batch.classify_file(exported, source, tmp_path / "out.csv") == 1
         )  # an open quotation mark: one text to the end
         return
-    with pytest.raises(tables.BatchError, match=says):
+    with pytest.raises(TableError, match=says):
         batch.classify_file(exported, source, tmp_path / "out.csv")
     assert os.listdir(tmp_path) == ["in.csv"]
+
+
+def test_semicolons_stay_and_a_header_with_a_line_break_is_written_once(
+    exported, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(batch, "PORTION", 2)
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text('id;"no\nte";text\n' + "".join(f"{i};;Goal {i}\n" for i in range(5)))
+    assert batch.classify_file(exported, source, out) == 5
+    rows = list(csv.reader(out.open(newline=""), delimiter=";"))
+    assert rows[0] == ["id", "no\nte", "text", *batch.ADDED]
+    assert [row[2] for row in rows[1:]] == [f"Goal {i}" for i in range(5)]
 
 
 def test_ray_with_two_workers_says_the_same(exported, tmp_path):

@@ -1,0 +1,110 @@
+"""The one reader of tables: every door takes the same files, and calls the same rows bad."""
+
+import json
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from newsserve.tables import Table, TableError, fault_of, read_rows
+
+RAGGED = "3 columns where the header has 2; beyond the header: ['more']"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_commas_semicolons_and_tabs(tmp_path, delimiter):
+    path = tmp_path / "in.csv"
+    rows = [["id", "text"], ["1", "The bank"], ["2"], ["3", "Goal!", "more"]]
+    path.write_text("".join(delimiter.join(row) + "\n" for row in rows))
+    table = Table(path)
+    assert list(table) == [
+        ({"id": "1", "text": "The bank"}, None),
+        ({"id": "2", "text": ""}, "1 columns where the header has 2"),
+        ({"id": "3", "text": "Goal!"}, RAGGED),
+    ]
+    assert (table.names, table.delimiter, table.done) == (["id", "text"], delimiter, 1.0)
+
+
+def test_a_row_that_is_no_utf8_is_read_and_can_be_written_back(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_bytes(b"\xef\xbb\xbftext\ncaf\xe9\n\nfine\n")
+    (bad, _), (good, _) = read_rows(path)
+    assert fault_of(bad["text"]) == "the text is not UTF-8"
+    assert bad["text"].encode("utf-8", "surrogateescape") == b"caf\xe9"
+    assert (good, fault_of(good["text"])) == ({"text": "fine"}, None)
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [(None, "no text"), (" ", "no text"), (7, "the text is not a string but int"), ("a", None)],
+)
+def test_what_is_no_text(cell, says):
+    assert fault_of(cell) == says
+
+
+def test_a_line_that_is_no_json_is_kept_where_the_text_would_be(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"te\n[]\n\n{"body": "The bank", "id": 1}\n')
+    table = Table(path, column="body")
+    first, second, third = table
+    assert first[0] == {"body": '{"te'}
+    assert first[1].startswith("line 1 is not JSON: ")
+    assert second == ({"body": "[]"}, "line 2 is not a JSON object")
+    assert third == ({"body": "The bank", "id": 1}, None)
+    assert table.names == ["body", "id"]
+
+
+def test_parquet_a_file_and_a_folder(tmp_path):
+    rows = [{"id": i, "text": f"text {i}"} for i in range(5)]
+    pq.write_table(pa.Table.from_pylist(rows[:3]), tmp_path / "a.parquet")
+    pq.write_table(pa.Table.from_pylist(rows[3:]), tmp_path / "b.parquet")
+    assert [row for row, _ in read_rows(tmp_path / "a.parquet")] == rows[:3]
+    folder = Table(tmp_path)
+    assert [row for row, _ in folder] == rows
+    assert (folder.done, folder.schema.names) == (1.0, ["id", "text"])
+
+
+def test_an_upload_is_read_as_the_file_would_be(tmp_path):
+    rows = [{"id": "1", "text": "The bank"}]
+    lines = json.dumps(rows[0]).encode()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    parquet = (tmp_path / "a.parquet").read_bytes()
+    uploads = {"a.csv": b"id,text\n1,The bank\n", "a.jsonl": lines, "a.parquet": parquet}
+    for name, data in uploads.items():
+        assert list(Table(name, data=data)) == [(rows[0], None)], name
+
+
+def test_the_fingerprint_changes_with_the_input(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("text\na\n")
+    before = Table(path).fingerprint()
+    assert Table(path).fingerprint() == before
+    assert Table(path, column="body").fingerprint() != before
+    os.utime(path, (0, 0))
+    assert Table(path).fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("in.txt", b"text\na\n", "has to end in .csv, .jsonl, .ndjson, .parquet"),
+        ("in.csv", b"PK\0\0", "not a CSV file in UTF-8; a spreadsheet"),
+        ("in.csv", b"text,text\na,b\n", "more than one column is named text"),
+        ("in.parquet", b"PAR1", "not a whole Parquet file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_the_way_out(tmp_path, name, data, says):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(TableError, match=says):
+        list(read_rows(tmp_path / name))
+    with pytest.raises(TableError, match="no such file"):
+        read_rows(tmp_path / "nowhere.csv")
+
+
+def test_an_open_quotation_mark_is_named_where_the_reader_gives_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("newsserve.tables.LONGEST_CELL", 1000)
+    path = tmp_path / "in.csv"
+    path.write_text('text\n"open\n' + "a line\n" * 500)
+    with pytest.raises(TableError, match=r"line \d+: .*; is a quotation mark left open\?"):
+        list(read_rows(path))
