@@ -173,7 +173,7 @@ def running_server(folder: Path, timeout: float = 60) -> Iterator[str]:
     command = [
         sys.executable,
         "-m",
-        "newsreport",
+        "newsserve",
         "serve",
         "--model",
         str(folder),

@@ -31,7 +31,8 @@ class Answer:
     Attributes:
         topic: the likeliest topic.
         probability: of that topic, calibrated on validation.
-        answered: False means "not sure": the probability is under the folder's threshold, or there was nothing to read.
+        answered: False means "not sure": the probability is under the folder's threshold, or
+            there was nothing to read.
         probabilities: topic -> probability, likeliest first.
         tokens: tokens read; `truncated` when the text has more.
     """
@@ -47,8 +48,9 @@ class Answer:
 class Predictor:
     """`Predictor(folder)(texts)` gives one `Answer` a text. Safe to use from several threads.
 
-    The folder holds `serving.json` (topics, max_length, pad_token_id, temperature, threshold, model, sha256 of each file),
-    `tokenizer.json` and the ONNX model. Nothing else is opened, and no pickle ever.
+    The folder holds `serving.json` (topics, max_length, pad_token_id, temperature, threshold,
+    model, sha256 of each file), `tokenizer.json` and the ONNX model. Nothing else is opened, and
+    no pickle ever.
 
     Args:
         folder: made by chapter 05.
@@ -115,7 +117,8 @@ class Predictor:
     def encode(self, text: str) -> tuple[list[int], bool]:
         """Token ids of a text, at most `max_length`, and whether there are more.
 
-        Of a very long text only as much is tokenised as is needed, so that memory does not grow with it.
+        Of a very long text only as much is tokenised as is needed, so that memory does not grow
+        with it.
         """
         text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes "?"
         length = 32 * self.max_length
@@ -129,8 +132,9 @@ class Predictor:
     def logits(self, texts: list[str]) -> np.ndarray:
         """(n, topics) scores before calibration.
 
-        Each text runs by itself: int8 scales are taken from what is run together, so in a batch an answer would depend on its
-        neighbours. One text uses all threads, several run side by side on one thread each.
+        Each text runs by itself: int8 scales are taken from what is run together, so in a batch
+        an answer would depend on its neighbours. One text uses all threads, several run side by
+        side on one thread each.
         """
         return self._score([self.encode(text)[0] for text in texts])
 
@@ -189,10 +193,12 @@ class Predictor:
 
         Args:
             text: one text; what the model does not read of it is not explained.
-            passes: at most this many variants are scored; of a longer text, neighbouring words are left out together and share the drop.
+            passes: at most this many variants are scored; of a longer text, neighbouring words
+                are left out together and share the drop.
 
         Returns:
-            The words in order, each with the fall of the top topic's probability when the word is left out (negative: it spoke against).
+            The words in order, each with the fall of the top topic's probability when the word is
+            left out (negative: it spoke against).
         """
         ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
         if not ends:

@@ -1,4 +1,5 @@
-"""Mean pooling: the exported model and the torch model agree, padded or not, and the choice travels with the folder."""
+"""Mean pooling: the exported model and the torch model agree, padded or not, and the choice
+travels with the folder."""
 
 import json
 
