@@ -224,15 +224,21 @@ def waste(shares: dict[str, float]) -> plt.Figure:
 
 
 def coloured_words(
-    words: list[str], values: np.ndarray | list[float], title: str, shown: int = 20, digits: int = 1
+    words: list[str],
+    values: np.ndarray | list[float],
+    title: str,
+    shown: int = 20,
+    digits: int = 1,
+    most: float | None = None,
 ) -> HTML:
     """The first `shown` words (at most 20), blue for the topic and orange against it, the deeper the stronger.
 
     Not by colour alone: the strongest words carry a sign and their value, and a reader of the page's source or by ear gets both.
+    `most` is the value of the deepest colour (None: the largest here), so that two texts can be compared.
     """
     values = np.asarray(values, dtype=float)
     shown = min(shown, 20)
-    most = max(float(np.abs(values).max()), 1e-9) if len(values) else 1.0
+    most = most or max([1e-9, *np.abs(values)])
     strong = set(np.argsort(-np.abs(values[:shown]))[:3].tolist())
     pieces = []
     for i, (word, value) in enumerate(zip(words[:shown], values[:shown], strict=True)):

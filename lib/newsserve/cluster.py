@@ -19,9 +19,10 @@ class _Answers:
 
     def __call__(self, table):
         pa, _ = parquet()
-        rows = [(row, None) for row in table.to_pylist()]
-        answered = answer_rows(self.predictor, rows, self.column)
-        return pa.Table.from_pylist(answered, schema=schema_with_answers(table.schema))
+        rows = table.to_pylist()
+        added = answer_rows(self.predictor, [(row, None) for row in rows], self.column)
+        merged = [{**row, **more} for row, more in zip(rows, added, strict=True)]
+        return pa.Table.from_pylist(merged, schema=schema_with_answers(table.schema))
 
 
 def classify_with_ray(
