@@ -1,36 +1,24 @@
-"""A request body into texts, answers into a response body.
+"""A request body into texts, answers into a response body; shared by our server and AWS's hooks.
 
-Our server and SageMaker's hooks share this, so both take and give the same. A body is JSON
-(`application/json`, also when no type is named, which is curl's default), JSON lines
-(`application/jsonlines`, one object or string a line) or one `text/plain` text:
+A body is JSON (also when no type is named, which is curl's default), JSON lines (an object or a
+string a line) or one text/plain text:
 
     {"text": "…"}    "…"    {"texts": ["…", …]}    ["…", …]    [{"text": "…"}, …]
 
-The answer to one text:
+One text is answered by one object, several by a list in the same order. `answered: false` means
+"not sure"; `probabilities` has the likeliest first:
 
     {"topic": "sport", "probability": 0.97, "answered": true,
      "probabilities": {"sport": 0.97, "politics": 0.01, …}, "tokens": 41, "truncated": false}
-
-`answered: false` means "not sure"; `probabilities` has the likeliest first. One text asked gives
-one object, several give a list in the same order. `Accept` chooses JSON or JSON lines; without it
-the answer comes as the question did.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Discriminator,
-    Field,
-    Tag,
-    TypeAdapter,
-    ValidationError,
-)
+import pydantic
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 
 from newsserve.predictor import Answer
 
@@ -61,42 +49,43 @@ def _whole(text: object) -> object:
 Text = Annotated[str, BeforeValidator(_whole)]
 
 
-class OneText(BaseModel):
-    """One text of a list."""
+class Item(BaseModel):
+    """A text of a list."""
 
     text: Text
 
 
-Many = Annotated[list[Text | OneText], Field(min_length=1)]
+Many = Annotated[list[Text | Item], Field(min_length=1)]
 
 
-class AskOne(BaseModel):
-    """One text, answered by one object."""
+class One(BaseModel):
+    """One text."""
 
     text: Text | Many
 
 
-class AskMany(BaseModel):
-    """Several texts, answered by a list."""
+class Several(BaseModel):
+    """Several texts, answered by a list even when there is one."""
 
     texts: Many | Text
 
 
 def _form_of(content: object) -> str:
     if isinstance(content, dict):
-        return "texts" if "texts" in content else "text"
+        return "several" if "texts" in content else "one"
     return "list" if isinstance(content, list) else "string"
 
 
-# Named by its form, so that an error is about the form that was meant and not about all of them.
-Question = Annotated[
-    Annotated[AskOne, Tag("text")]
-    | Annotated[AskMany, Tag("texts")]
-    | Annotated[Many, Tag("list")]
-    | Annotated[Text, Tag("string")],
-    Discriminator(_form_of),
-]
-QUESTION = TypeAdapter(Question)
+# Told apart by their form, so that an error is about the form that was meant and not about all.
+QUESTION = pydantic.TypeAdapter(
+    Annotated[
+        Annotated[One, Tag("one")]
+        | Annotated[Several, Tag("several")]
+        | Annotated[Many, Tag("list")]
+        | Annotated[Text, Tag("string")],
+        Discriminator(_form_of),
+    ]
+)
 
 
 class Problem(BaseModel):
@@ -107,11 +96,7 @@ class Problem(BaseModel):
 
 
 def kind_of(content_type: str | None) -> str:
-    """JSON, LINES or PLAIN for the value of a `Content-Type` header.
-
-    Raises:
-        UnknownTypeError: another type.
-    """
+    """JSON, LINES or PLAIN for a `Content-Type` header; raises UnknownTypeError for others."""
     name = (content_type or "").partition(";")[0].strip().lower()
     if name not in KINDS:
         raise UnknownTypeError(
@@ -135,23 +120,22 @@ def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str],
             content = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
             content = json.loads(text)
+        asked = QUESTION.validate_python(content)
+    except pydantic.ValidationError as error:
+        raise BadRequestError(_what_is_wrong(error)) from error
     except (ValueError, RecursionError) as error:
         raise BadRequestError(f"the body is not {kind} in UTF-8: {error}") from error
-    try:
-        asked = QUESTION.validate_python(content)
-    except ValidationError as error:
-        raise BadRequestError(_what_is_wrong(error)) from error
-    single = not isinstance(asked, AskMany)
-    if isinstance(asked, AskOne):
-        asked = asked.text
-    elif isinstance(asked, AskMany):
-        asked = asked.texts
-    if isinstance(asked, str):
-        return [asked], single
-    return [item if isinstance(item, str) else item.text for item in asked], False
+    items = asked
+    if isinstance(asked, One):
+        items = asked.text
+    elif isinstance(asked, Several):
+        items = asked.texts
+    if isinstance(items, str):
+        return [items], not isinstance(asked, Several)
+    return [item if isinstance(item, str) else item.text for item in items], False
 
 
-def _what_is_wrong(error: ValidationError) -> str:
+def _what_is_wrong(error: pydantic.ValidationError) -> str:
     for each in error.errors(include_url=False, include_input=False):
         for part in each["loc"]:
             if isinstance(part, int):
@@ -160,7 +144,7 @@ def _what_is_wrong(error: ValidationError) -> str:
 
 
 def write(
-    answers: Sequence[Answer], single: bool, accept: str | None = None, asked: str | None = None
+    answers: list[Answer], single: bool, accept: str | None = None, asked: str | None = None
 ) -> tuple[bytes, str]:
     """The response body and its content type.
 
@@ -170,10 +154,9 @@ def write(
         accept: the `Accept` header. A type that is not offered is no error: the next one counts.
         asked: content type of the request, which counts when `accept` names nothing.
     """
-    offered = {name: kind for name, kind in KINDS.items() if name not in ("", "*/*", PLAIN)}
     wanted = [name.partition(";")[0].strip().lower() for name in (accept or "").split(",")]
-    kinds = [offered[name] for name in wanted if name in offered]
-    kind = kinds[0] if kinds else kind_of(asked)
+    offered = [KINDS[name] for name in wanted if name in KINDS and name not in ("", "*/*", PLAIN)]
+    kind = offered[0] if offered else kind_of(asked)
     rows = [vars(answer) for answer in answers]
     if kind == LINES:
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]

@@ -41,46 +41,24 @@ log = logging.getLogger("gpt2news")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
-# --- what FastAPI's OpenAPI document says of both addresses
-
-# The body is read by hand (its size and its time are bounded), so FastAPI does not see its model.
-# The schema is put where FastAPI would put it; its references point to that place.
+# What FastAPI's OpenAPI document says of both addresses. The body is read by hand (its size and its
+# time are bounded), so FastAPI does not see its model. The schema is put where FastAPI would put
+# it, and its references point to that place.
 _PLACE = "#/paths/~1invocations/post/requestBody/content/application~1json/schema/$defs/{model}"
-REQUEST_BODY = {
-    "required": True,
-    "content": {
-        JSON: {"schema": messages.QUESTION.json_schema(ref_template=_PLACE)},
-        LINES: {
-            "schema": {"type": "string"},
-            "example": '{"text": "Shares fell."}\n{"text": "A late goal."}\n',
-        },
-        PLAIN: {"schema": {"type": "string"}, "example": "Shares fell."},
-    },
+_STRING = {"schema": {"type": "string"}}
+_BODIES = {
+    JSON: {"schema": messages.QUESTION.json_schema(ref_template=_PLACE)},
+    LINES: _STRING,
+    PLAIN: _STRING,
 }
-PROBLEMS = {
-    401: "no or a wrong bearer token",
-    408: "the body did not come in time",
-    413: "the body is too large",
-    415: "a content type that is not taken",
-    422: "a body that cannot be read",
-    429: "too many texts are waiting",
-}
-RESPONSES = {
-    200: {
-        "model": Answer | list[Answer],
-        "description": "one object for one text, a list for several",
-        "content": {LINES: {"schema": {"type": "string"}}},
-    }
-}
-for _status, _says in PROBLEMS.items():
-    RESPONSES[_status] = {"model": Problem, "description": _says}
 DOCUMENTED = {
     "response_class": Response,
-    "responses": RESPONSES,
-    "openapi_extra": {"requestBody": REQUEST_BODY},
+    "responses": {
+        200: {"model": Answer | list[Answer], "content": {LINES: _STRING}},
+        **{status: {"model": Problem} for status in (401, 408, 413, 415, 422, 429)},
+    },
+    "openapi_extra": {"requestBody": {"required": True, "content": _BODIES}},
 }
-
-# --- requests in flight share the predictor
 
 
 class BusyError(RuntimeError):
@@ -157,30 +135,19 @@ class Batcher:
                     future.set_result(theirs)
 
 
-# --- the application
-
-
 class Metrics:
     """What `/metrics` shows."""
 
     def __init__(self):
-        registry = CollectorRegistry()
-        self.registry = registry
-        self.requests = Counter(
-            "gpt2news_requests_total", "Requests answered", ["status"], registry=registry
-        )
-        self.answers = Counter(
-            "gpt2news_answers_total", "Texts answered", ["topic", "answered"], registry=registry
-        )
+        self.registry = CollectorRegistry()
+        here = {"namespace": "gpt2news", "registry": self.registry}
+        self.requests = Counter("requests_total", "Requests answered", ["status"], **here)
+        self.answers = Counter("answers_total", "Texts answered", ["topic", "answered"], **here)
         self.seconds = Histogram(
-            "gpt2news_request_seconds", "From request to answer", buckets=SECONDS, registry=registry
+            "request_seconds", "From request to answer", buckets=SECONDS, **here
         )
-        self.batches = Histogram(
-            "gpt2news_batch_texts", "Texts that ran together", buckets=TEXTS, registry=registry
-        )
-        self.waiting = Gauge(
-            "gpt2news_waiting_texts", "Texts that wait for their turn", registry=registry
-        )
+        self.batches = Histogram("batch_texts", "Texts that ran together", buckets=TEXTS, **here)
+        self.waiting = Gauge("waiting_texts", "Texts that wait for their turn", **here)
 
 
 def problem(status: int, says: str, headers: dict[str, str] | None = None) -> JSONResponse:

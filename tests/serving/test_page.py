@@ -18,7 +18,7 @@ def test_a_file_keeps_its_bytes_its_delimiter_and_its_bad_rows(exported):
     assert (table.delimiter, upload.likely_column(table, rows), len(rows)) == (";", 1, 5)
     predictor = Predictor(exported)
     answered = answer_rows(predictor, rows, "text")
-    lines = upload.as_csv(table, answered).split(b"\n")
+    lines = upload.as_csv(table, rows, answered).split(b"\n")
     (alone,) = predictor(["The bank cut its forecast"])
     assert lines[0] == b"id;text;predicted;probability;answered;truncated;error"
     wanted = f"1;The bank cut its forecast;{alone.topic};{alone.probability};True;False;"
@@ -30,7 +30,7 @@ def test_a_file_keeps_its_bytes_its_delimiter_and_its_bad_rows(exported):
         b"5;Goal!;;;;;\"3 columns where the header has 2; beyond the header: ['more']\"",
         b"",
     ]
-    assert [upload.topic_of(row) for row in answered] == [alone.topic] + [upload.NOT_READ] * 4
+    assert [upload.counts_as(row) for row in answered] == [alone.topic] + [upload.NOT_READ] * 4
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from newsserve.app import look
-from newsserve.app.upload import file
+from newsserve.app import look, upload
 from newsserve.endpoint import Endpoint, EndpointError
 from newsserve.predictor import ModelFolderError, Predictor
 
@@ -30,9 +29,6 @@ state = st.session_state
 def load(folder: str, endpoint: str | None) -> Predictor | Endpoint:
     """Who answers, once for all visitors."""
     return Endpoint(endpoint) if endpoint else Predictor(folder)
-
-
-# --- one text
 
 
 def take_example() -> None:
@@ -102,9 +98,6 @@ def show_answer(model: Predictor | Endpoint, text: str, given: dict) -> None:
     st.html(look.words(given["words"], text, answer.topic))
 
 
-# --- the model
-
-
 def card(folder: Path) -> str | None:
     """The folder's README.md for a tab: no front matter, no pictures, links only to the web."""
     if not (folder / "README.md").is_file():
@@ -117,26 +110,21 @@ def card(folder: Path) -> str | None:
     return re.sub(r"^\|\s*\|\s*\|$", "| what | value |", text, flags=re.MULTILINE)
 
 
-def about_endpoint(endpoint: Endpoint) -> None:
-    """The third tab, of an endpoint: its model is known from its answers only."""
-    st.markdown(
-        f"The endpoint `{endpoint.name}` answers. What this page knows of its model is what the "
-        "answers say."
-    )
-    if "answer" in state:
-        st.markdown(f"It sorts into {', '.join(sorted(state.answer['answer'].probabilities))}.")
-    else:
-        st.markdown("Classify a text, and its topics are listed here.")
-
-
-def about_folder(folder: Path, model: Predictor) -> None:
-    """The third tab, of a model folder."""
+def about(model: Predictor | Endpoint) -> None:
+    """The third tab: the model's card and settings; of an endpoint, what its answers say."""
+    if isinstance(model, Endpoint):
+        sorts = "Classify a text, and its topics are listed here."
+        if "answer" in state:
+            sorts = f"It sorts into {', '.join(sorted(state.answer['answer'].probabilities))}."
+        st.markdown(f"The endpoint `{model.name}` answers; this page knows of it what it says.")
+        st.markdown(sorts)
+        return
     missing = (
-        f"There is no `README.md` in the model's folder `{folder.name}`, so only its settings are "
-        "known."
+        f"There is no `README.md` in the model's folder `{model.folder.name}`, so only its "
+        "settings are known."
     )
-    st.markdown(card(folder) or missing)
-    megabytes = (folder / model.model_file).stat().st_size / 1e6
+    st.markdown(card(model.folder) or missing)
+    megabytes = (model.folder / model.model_file).stat().st_size / 1e6
     facts = [
         ["topics", ", ".join(model.topics)],
         ["reads", f"at most {model.max_length:,} tokens of a text"],
@@ -170,12 +158,9 @@ def main(folder: str) -> None:
     with first:
         classify(model)
     with third:
-        if isinstance(model, Predictor):
-            about_folder(Path(folder), model)
-        else:
-            about_endpoint(model)
+        about(model)
     with second:  # last, for a large file takes long
-        file(model)
+        upload.tab(model)
     st.html(f'<p class="g-foot">Texts are {where}. This page stores none.</p>')
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from newsserve.app import look
-from newsserve.batch import ADDED, answer_rows, check_columns, write_csv, write_header
+from newsserve.batch import ADDED, answer_rows, check_columns, write_csv
 from newsserve.endpoint import EndpointError
 from newsserve.predictor import Answer
 from newsserve.tables import Row, Table, TableError
@@ -37,11 +37,7 @@ def likely_column(table: Table, rows: list[Row]) -> int:
 
 
 def read(name: str, data: bytes) -> tuple[Table, list[Row]]:
-    """The columns and the rows of an upload.
-
-    Raises:
-        TableError: it is no table, or has no rows.
-    """
+    """The columns and the rows of an upload; raises TableError when it is no table."""
     table = Table(name, data=data)
     rows = list(table)
     if not rows:
@@ -52,11 +48,10 @@ def read(name: str, data: bytes) -> tuple[Table, list[Row]]:
     return table, rows
 
 
-def file(model: Model) -> None:
-    """The second tab."""
-    upload = st.file_uploader(
-        "A CSV file, one text a row, names of the columns in the first line", type="csv"
-    )
+def tab(model: Model) -> None:
+    """Take a file, ask which column holds the texts, answer it."""
+    asks = "A CSV file, one text a row, names of the columns in the first line"
+    upload = st.file_uploader(asks, type="csv")
     if upload is None:
         state.pop("sheet", None)
         st.html(look.note(NOTE))
@@ -77,20 +72,19 @@ def file(model: Model) -> None:
         return
     key = (upload.file_id, column)
     if st.button(f"Classify {len(rows):,} row{'s' if len(rows) > 1 else ''}", type="primary"):
-        state.done = None
-        state.answered = answer_all(model, rows, table.column)
-        state.done = key if state.answered else None
-    if state.get("done") == key:
-        results(table, state.answered, label[column], Path(upload.name).stem)
+        answers = answer_all(model, rows, table.column)
+        state.done = (key, answers) if answers else None
+    if state.get("done") and state.done[0] == key:
+        show_results(table, rows, state.done[1], label[column], Path(upload.name).stem)
 
 
-def answer_all(model: Model, rows: list, column: str) -> list[dict] | None:
-    """The rows with their answers, under a progress bar; None after saying why there are none."""
-    bar, began, answered = st.progress(0.0, "Starting …"), time.perf_counter(), []
+def answer_all(model: Model, rows: list[Row], column: str) -> list[dict] | None:
+    """The answers to all rows, under a progress bar; None after saying why there are none."""
+    bar, began, answers = st.progress(0.0, "Starting …"), time.perf_counter(), []
     try:
         for start in range(0, len(rows), PORTION):
-            answered += answer_rows(model, rows[start : start + PORTION], column)
-            done, total = len(answered), len(rows)
+            answers += answer_rows(model, rows[start : start + PORTION], column)
+            done, total = len(answers), len(rows)
             rate = done / (time.perf_counter() - began)
             left = (total - done) / rate
             says = f"{done:,} of {total:,} rows, {rate:,.0f} a second, {left:,.0f} s left"
@@ -100,54 +94,50 @@ def answer_all(model: Model, rows: list, column: str) -> list[dict] | None:
         return None
     finally:
         bar.empty()
-    return answered
+    return answers
 
 
-def topic_of(row: dict) -> str:
-    """What a row counts as."""
-    if row["error"]:
+def counts_as(answer: dict) -> str:
+    """The topic of a row, or why it has none."""
+    if answer["error"]:
         return NOT_READ
-    return row["predicted"] if row["answered"] else NOT_SURE
+    return answer["predicted"] if answer["answered"] else NOT_SURE
 
 
-def results(table: Table, answered: list[dict], label: str, name: str) -> None:
+def show_results(table: Table, rows: list[Row], answers: list[dict], label: str, name: str) -> None:
     """How many rows have each topic, the first answers, and all of them as a file."""
-    counts = Counter(topic_of(row) for row in answered)
-    unsure, unread, total = counts[NOT_SURE], counts[NOT_READ], len(answered)
-    topics = sorted(set(counts) - {NOT_SURE, NOT_READ}, key=lambda topic: (-counts[topic], topic))
-    order = topics + [other for other in (NOT_SURE, NOT_READ) if counts[other]]
-    largest = max(counts.values())
+    counts = Counter(counts_as(answer) for answer in answers)
+    unsure, unread, total = counts.pop(NOT_SURE, 0), counts.pop(NOT_READ, 0), len(answers)
+    order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    others = [(NOT_SURE, unsure), (NOT_READ, unread)]
+    order += [(kind, count) for kind, count in others if count]
+    largest = max(count for _, count in order)
+    bars = [(topic, count / largest, f"{count:,}") for topic, count in order]
+    kinds = {**dict.fromkeys(counts, "all"), NOT_SURE: "odd", NOT_READ: "odd"}
     st.header("Topics", anchor=False)
-    kinds = {**dict.fromkeys(topics, "all"), NOT_SURE: "odd", NOT_READ: "odd"}
-    rows = [(topic, counts[topic] / largest, f"{counts[topic]:,}") for topic in order]
-    st.html(look.bars(rows, kinds))
+    st.html(look.bars(bars, kinds))
     st.html(
         f'<p class="g-note" role="status">{total:,} rows: {total - unsure - unread:,} answered, '
         f"{unsure:,} not sure, {unread:,} could not be read.</p>"
     )
     shown = []
-    for row in answered[:10]:
-        says, probability = row["error"], ""
-        if not row["error"]:
-            says = row["predicted"] if row["answered"] else f"not sure ({row['predicted']}?)"
-            probability = look.percent(row["probability"])
-        shown.append([says, probability, row[table.column]])
+    for (row, _), answer in zip(rows[:10], answers, strict=False):
+        topic, probability = answer["error"], ""
+        if not topic:
+            guess = answer["predicted"]
+            topic = guess if answer["answered"] else f"not sure ({guess}?)"
+            probability = look.percent(answer["probability"])
+        shown.append([topic, probability, row[table.column]])
     names = ["topic", "probability", label]
     st.html(look.table(names, shown, "the first rows of the results", long=2))
-    st.download_button(
-        "Download the results",
-        as_csv(table, answered),
-        f"{name}-topics.csv",
-        "text/csv",
-        on_click="ignore",
-        type="primary",
-    )
+    content = as_csv(table, rows, answers)
+    keep = {"on_click": "ignore", "type": "primary"}
+    st.download_button("Download the results", content, f"{name}-topics.csv", "text/csv", **keep)
 
 
-def as_csv(table: Table, answered: list[dict]) -> bytes:
+def as_csv(table: Table, rows: list[Row], answers: list[dict]) -> bytes:
     """The rows with their answers, in the file's own bytes and with its own delimiter."""
     out = io.StringIO(newline="")
-    columns = [*table.names, *ADDED]
-    write_header(out, columns, table.delimiter)
-    write_csv(out, answered, columns, table.delimiter)
+    merged = [{**row, **answer} for (row, _), answer in zip(rows, answers, strict=True)]
+    write_csv(out, merged, [*table.names, *ADDED], table.delimiter)
     return out.getvalue().encode("utf-8", "surrogateescape")
