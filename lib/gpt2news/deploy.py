@@ -179,7 +179,7 @@ def parity(
 
 @contextmanager
 def running_server(folder: Path, timeout: float = 60) -> Iterator[str]:
-    """`gpt2news serve` as a process of its own on a free port of this machine, while the block runs.
+    """`gpt2news serve` as a process of its own on a free port here, while the block runs.
 
     Gives its address.
 

@@ -69,8 +69,7 @@ class Batcher:
     """`await batcher.answer(texts)`: the answers of `predict(texts)`, run in a thread.
 
     What has come while one batch ran makes up the next, so nobody waits for company. With sixteen
-    clients it answered a fifth more texts a second than a plain pool of threads
-    (benchmarks/serving.md).
+    clients it answered a fifth more texts a second than a plain pool of threads.
 
     Args:
         predict: texts in, answers out.

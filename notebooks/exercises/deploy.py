@@ -39,7 +39,7 @@ def _size(answer, given):
             "the file?",
         ),
         (1 - small / large, "That is the share that was saved. Divide the one size by the other."),
-        otherwise="Divide the size of the fp32 file by that of the int8 file; `megabytes` has them.",
+        otherwise="Divide the size of the fp32 file by that of the int8 file.",
     )
 
 

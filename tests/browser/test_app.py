@@ -170,7 +170,8 @@ def test_a_file(app, visit, fifty, tmp_path):
 def test_every_tab_fits_and_can_be_used_by_all(app, visit, axe, fifty, scheme, width):
     page = visit(app, color_scheme=scheme, viewport={"width": width, "height": 900})
     dark = page.evaluate(
-        "getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/g).every(x => x < 60)"
+        "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+        ".match(/\\d+/g).every(x => x < 60)"
     )
     assert dark == (scheme == "dark")
 
