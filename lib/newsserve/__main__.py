@@ -63,29 +63,26 @@ def _classify_texts(args: argparse.Namespace) -> int:
     from newsserve.predictor import Predictor
 
     predictor = Predictor(args.model)
-    texts = iter(args.text)
+    texts, together = iter(args.text), 256
     if not args.text:
         texts = (line.strip() for line in sys.stdin if line.strip())
-    # Lines that are typed are answered one by one, lines of a file many together.
-    typed = not args.text and sys.stdin.isatty()
+        together = 1 if sys.stdin.isatty() else 256  # lines that are typed are answered at once
     count = 0
-    while portion := list(islice(texts, 1 if typed else 256)):
+    while portion := list(islice(texts, together)):
         for text, answer in zip(portion, predictor(portion), strict=True):
             if args.json:
                 print(json.dumps(vars(answer)), flush=True)
             else:
-                show(answer, None if len(args.text) == 1 else text)
+                show(answer, "" if len(args.text) == 1 else text)
         count += len(portion)
-    if not count:
-        return failed(
-            "classify", "no text; give it as an argument or on standard input, one a line"
-        )
-    return 0
+    if count:
+        return 0
+    return failed("classify", "no text; give it as an argument or on standard input, one a line")
 
 
-def show(answer, text: str | None) -> None:
-    """Print one answer for people, with the beginning of its text when there are several."""
-    if text is not None:
+def show(answer, text: str) -> None:
+    """Print one answer for people, under the beginning of its text."""
+    if text:
         print(f"{text[:70]}{'…' if len(text) > 70 else ''}")
     print(answer.topic if answer.answered else f"not sure (best guess: {answer.topic})")
     for topic, probability in answer.probabilities.items():
@@ -107,7 +104,7 @@ def serve(args: argparse.Namespace) -> int:
 
 
 def app(args: argparse.Namespace) -> int:
-    """Start Streamlit on the app's page, once it is sure that something will answer."""
+    """Have Streamlit run the app's page, once it is sure that something will answer."""
     from newsserve.endpoint import Endpoint, EndpointError
     from newsserve.predictor import ModelFolderError, Predictor
 
@@ -120,56 +117,38 @@ def app(args: argparse.Namespace) -> int:
         return failed("app", error)
     from streamlit.web import cli as streamlit
 
-    page = Path(__file__).parent / "app" / "page.py"
-    options = ["--server.address", args.host, "--server.port", str(args.port)]
-    command = ["run", str(page), *options, "--", str(args.model.resolve())]
+    page = str(Path(__file__).parent / "app" / "page.py")
+    address = ["--server.address", args.host, "--server.port", str(args.port)]
+    command = ["run", page, *address, "--", str(args.model.resolve())]
     return streamlit.main(command, prog_name="gpt2news app", standalone_mode=False) or 0
 
 
 def add_commands(commands) -> None:
-    """Put the three commands into `commands`, what `add_subparsers` of argparse gives."""
+    """Put the three commands into what `add_subparsers` of argparse gave."""
     sort = commands.add_parser("classify", help="say which topic a text has")
+    http = commands.add_parser("serve", help="answer over HTTP: GET /ping, POST /invocations")
+    page = commands.add_parser("app", help="the web app; GPT2NEWS_ENDPOINT: another answers")
+
     sort.add_argument("text", nargs="*", help="texts; without any, lines of standard input")
     sort.add_argument("--json", action="store_true", help="one JSON object a text")
-    sort.add_argument(
-        "--input", type=Path, help="a CSV, JSON Lines or Parquet file, or a folder of Parquet files"
-    )
-    sort.add_argument(
-        "--output",
-        type=Path,
-        help="the same rows with topics; CSV, JSON Lines or Parquet by its name",
-    )
+    sort.add_argument("--input", type=Path, help="CSV, JSON Lines, Parquet, or a folder of that")
+    sort.add_argument("--output", type=Path, help="the same rows with topics, in one of the three")
     sort.add_argument("--text-column", default="text", help="default: %(default)s")
     sort.add_argument("--resume", action="store_true", help="go on with a run that was ended")
-    engines = {"choices": ["local", "ray"], "default": "local"}
-    sort.add_argument("--engine", **engines, help="ray: Parquet, over processes or a cluster")
+    sort.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: Parquet")
     sort.add_argument("--workers", type=int, default=2, help="of --engine ray (default: 2)")
-    sort.set_defaults(run=classify)
 
-    http = commands.add_parser("serve", help="answer over HTTP: GET /ping, POST /invocations")
     # SageMaker says in a variable on which port it will ask.
     port = os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080)
     http.add_argument("--port", type=int, default=port, help="default: %(default)s")
-    http.set_defaults(run=serve)
-
-    page = commands.add_parser(
-        "app",
-        help="the web app (Streamlit); GPT2NEWS_ENDPOINT names an endpoint (or the address of a "
-        "server) that answers in the model's place",
-    )
     page.add_argument("--port", type=int, default=8501, help="default: %(default)s")
-    page.set_defaults(run=app)
-
     host = os.environ.get("GPT2NEWS_HOST", "127.0.0.1")
     for command in (http, page):
-        command.add_argument("--host", default=host, help="listen here (default: %(default)s)")
-    for command in (sort, http, page):
-        command.add_argument(
-            "--model",
-            type=Path,
-            default=model_folder(),
-            help="a folder that chapter 05 made (default: GPT2NEWS_MODEL, or the shipped model)",
-        )
+        command.add_argument("--host", default=host, help="default: %(default)s")
+    folder = {"type": Path, "default": model_folder()}
+    for command, run in ((sort, classify), (http, serve), (page, app)):
+        command.add_argument("--model", **folder, help="a folder of chapter 05 (%(default)s)")
+        command.set_defaults(run=run)
 
 
 def main(argv: list[str] | None = None) -> int:

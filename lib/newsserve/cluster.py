@@ -11,8 +11,8 @@ from newsserve.predictor import Predictor
 from newsserve.tables import PORTION, Table, TableError, parquet
 
 
-class _Answers:
-    """One of Ray's workers: a predictor with one thread, a table in, a table with answers out."""
+class _Worker:
+    """A predictor with one thread: an Arrow table in, the same with answers out."""
 
     def __init__(self, model: str, column: str):
         self.predictor, self.column = Predictor(model, threads=1), column
@@ -20,24 +20,18 @@ class _Answers:
     def __call__(self, table):
         pa, _ = parquet()
         rows = table.to_pylist()
-        added = answer_rows(self.predictor, [(row, None) for row in rows], self.column)
-        merged = [{**row, **more} for row, more in zip(rows, added, strict=True)]
-        return pa.Table.from_pylist(merged, schema=schema_with_answers(table.schema))
+        answers = answer_rows(self.predictor, [(row, None) for row in rows], self.column)
+        answered = [{**row, **answer} for row, answer in zip(rows, answers, strict=True)]
+        return pa.Table.from_pylist(answered, schema=schema_with_answers(table.schema))
 
 
 def classify_with_ray(
     model: Path, source: Path, out: Path, column: str = "text", workers: int = 2
 ) -> int:
-    """`batch.classify_file` for a folder of Parquet files; `out` is such a folder as well.
+    """`batch.classify_file` for Parquet; `out` is a new folder of Parquet files.
 
     A cluster is used when RAY_ADDRESS names one (model and folders then have to be where each node
-    finds them), else this machine.
-
-    Args:
-        workers: processes that answer, one core each.
-
-    Returns:
-        Number of rows.
+    finds them), else `workers` processes of this machine, a core each.
 
     Raises:
         TableError: as `classify_file`; also when Ray is not installed or `out` is there already.
@@ -58,22 +52,19 @@ def classify_with_ray(
     Predictor(model)  # a folder that cannot be served is refused here, with its own message
     part = out.with_name(f".{out.name}.part").resolve()
     shutil.rmtree(part, ignore_errors=True)
-    options = {}
-    if "RAY_ADDRESS" not in os.environ:
-        # On one machine: a place for each worker, and two for the tasks that read and write, which
-        # would wait for ever on two cores.
-        options = {
-            "num_cpus": workers + 2,
-            "include_dashboard": False,
-            "_node_ip_address": "127.0.0.1",
-        }
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(ignore_reinit_error=True, log_to_driver=False, **options)
+    here = {}
+    if "RAY_ADDRESS" not in os.environ:
+        # A place for each worker and two for the tasks that read and write: those would wait for
+        # ever on two cores.
+        here = {"num_cpus": workers + 2, "_node_ip_address": "127.0.0.1"}
+        here["include_dashboard"] = False
+    ray.init(ignore_reinit_error=True, log_to_driver=False, **here)
     try:
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         data = ray.data.read_parquet([str(file.resolve()) for file in table.files])
         answered = data.map_batches(
-            _Answers,
+            _Worker,
             fn_constructor_args=(str(model.resolve()), column),
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=1,
@@ -83,6 +74,6 @@ def classify_with_ray(
         answered.write_parquet(str(part))
     finally:
         ray.shutdown()
-    os.replace(part, out)
+    part.replace(out)
     _, pq = parquet()
     return sum(pq.read_metadata(file).num_rows for file in out.glob("*.parquet"))

@@ -30,15 +30,9 @@ BUSY = "The endpoint {name} is busy; try again in a moment."
 ABSENT = "There is no endpoint {name} in service in this region."
 FAILED = "The model behind the endpoint {name} failed; its log has the reason."
 STRANGE = "The endpoint {name} answered, but not in the form that this app reads."
-
-# AWS answers 400 to much that has a status of its own elsewhere, so its codes count first.
-BY_CODE = {
-    "UnrecognizedClientException": NOT_ALLOWED,
-    "ThrottlingException": BUSY,
-    "ModelError": FAILED,
-    "ValidationError": ABSENT,
-}
-BY_STATUS = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: ABSENT, 429: BUSY, 503: BUSY}
+BY_STATUS = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: ABSENT, 424: FAILED, 429: BUSY, 503: BUSY}
+# AWS answers 400 where others have a status for it.
+BY_CODE = {"ThrottlingException": BUSY, "ValidationError": ABSENT}
 
 
 class EndpointError(RuntimeError):
