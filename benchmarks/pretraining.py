@@ -15,11 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import newsreport as reports
 import numpy as np
+from article_split import article_split
 from scipy import stats
 
 from gpt2news import evaluate, explore, finetune, run, split
-import newsreport as reports
 
 
 def mean_and_interval(values: list[float]) -> str:
@@ -36,7 +37,7 @@ def one(frame, seed: int, kind: str, args, settings: dict) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         parted = (
-            split.article_split(frame, args.article_split)
+            article_split(frame, args.article_split)
             if args.article_split
             else split.split_corpus(frame, seed)
         )

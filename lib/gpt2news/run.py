@@ -1,4 +1,7 @@
-"""What a chapter reads and leaves: one folder a run, `reports/<name>/`, every file written whole or not at all."""
+"""What a chapter reads and leaves: one folder a run, `reports/<name>/`.
+
+Every file in it is written whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from newsserve.files import atomic, sha256_of
-
-__all__ = [
-    "CHAPTERS",
-    "ROOT",
-    "Run",
-    "atomic",
-    "companion",
-    "parameters_of",
-    "reports_root",
-    "sha256_of",
-]
+# One definition of each for all packages; chapters take them from here.
+from newsserve.files import atomic as atomic
+from newsserve.files import sha256_of as sha256_of
 
 CHAPTERS = ("01_explore", "02_split", "03_finetune", "04_evaluate", "05_deploy")
 
@@ -29,14 +23,13 @@ CHAPTERS = ("01_explore", "02_split", "03_finetune", "04_evaluate", "05_deploy")
 def _repository() -> Path:
     """The clone that one stands in, else the one that this library was installed from.
 
-    So a notebook that is run by plain papermill writes into the reports of its own repository, whichever copy of the
-    library its kernel has installed.
+    So a notebook that is run by plain papermill writes into the reports of its own repository,
+    whichever copy of the library its kernel has installed.
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / "notebooks" / "01_explore.ipynb").exists() and (
-            folder / "lib" / "gpt2news"
-        ).is_dir():
+        chapter, library = folder / "notebooks" / "01_explore.ipynb", folder / "lib" / "gpt2news"
+        if chapter.exists() and library.is_dir():
             return folder
     return Path(__file__).resolve().parents[2]
 
@@ -45,15 +38,15 @@ ROOT = _repository()
 
 
 def reports_root() -> Path:
-    """`reports/` of the repository, or the folder that `GPT2NEWS_REPORTS` names."""
+    """`reports/` of the repository, or what `GPT2NEWS_REPORTS` names."""
     return Path(os.environ.get("GPT2NEWS_REPORTS") or ROOT / "reports")
 
 
 def companion(package: str, chapter: str) -> ModuleType:
-    """The module `notebooks/<package>/<name>.py` that belongs to a chapter; its name is the chapter's without the number.
+    """The module `notebooks/<package>/<name>.py` of a chapter, without the chapter's number.
 
-    `exercises` holds the checks of a chapter's exercises, `sentences` its conditional prose: content of the tutorial, not
-    library.
+    `exercises` holds the checks of the exercises, `sentences` the prose that depends on results:
+    content of the tutorial, not library.
     """
     notebooks = str(ROOT / "notebooks")
     if notebooks not in sys.path:
@@ -109,19 +102,19 @@ class Run:
             )
         return path
 
-    def settings(self, chapter: str) -> dict[str, object]:
-        """What `chapter` would run with here: its notebook's defaults, under the profile of this run's name if there is one.
+    @property
+    def profile(self) -> Path:
+        """The profile of this run's name; it need not be there."""
+        return ROOT / "notebooks" / "profiles" / f"{self.name}.yaml"
 
-        For a chapter that was opened alone and makes what an earlier one would have left.
-        """
+    def settings(self, chapter: str) -> dict[str, object]:
+        """What `chapter` would run with here: its notebook's defaults, under this run's profile."""
         import yaml
 
         settings = parameters_of(ROOT / "notebooks" / f"{chapter}.ipynb")
-        profile = ROOT / "notebooks" / "profiles" / f"{self.name}.yaml"
-        if profile.exists():
-            settings |= (yaml.safe_load(profile.read_text(encoding="utf-8")) or {}).get(
-                chapter
-            ) or {}
+        if self.profile.exists():
+            profile = yaml.safe_load(self.profile.read_text(encoding="utf-8")) or {}
+            settings |= profile.get(chapter) or {}
         return settings
 
     @property

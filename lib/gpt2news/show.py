@@ -1,12 +1,14 @@
-"""The look of every figure, and the figures that need more than a few lines. The only place that sets colours and type."""
+"""Figures and tables that every chapter shares; the only place that sets colours and type."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
+import unicodedata
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,34 +23,60 @@ from gpt2news.run import Run, atomic
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
 MODEL, RIVAL, QUIET = COLOURS[0], COLOURS[4], "#8a8f98"
 DPI = 160
+# Characters that mean something to Markdown or HTML; a dollar alone in an element opens no formula.
+MARKUP = str.maketrans({c: f"&#{ord(c)};" for c in r"&<>|`*_~[]\!#"} | {"$": "<span>$</span>"})
 
 
 def style() -> None:
     """Set the look of every figure that follows, and let pandas show whole words."""
     sns.set_theme(style="whitegrid", palette=COLOURS, font_scale=0.95)
-    plt.rcParams.update({"figure.figsize": (7.2, 3.6), "figure.constrained_layout.use": True, "axes.titleweight": "bold",
-                         "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False})  # fmt: skip
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7.2, 3.6),
+            "figure.constrained_layout.use": True,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "text.parse_math": False,  # a topic called "$a$ to $b$" is no formula
+        }
+    )
     pd.set_option("display.max_colwidth", 160)
 
 
 def colour_of(topics: list[str]) -> dict[str, tuple]:
-    """A colour a topic, the same in every figure of a run; more than eight topics take a wider palette."""
+    """A colour a topic, the same in every figure of a run; over eight topics a wider palette."""
     palette = COLOURS if len(topics) <= len(COLOURS) else sns.husl_palette(len(topics))
     return dict(zip(sorted(topics), palette, strict=False))
 
 
+def plain(label: object, shown: int = 32, markup: bool = False) -> str:
+    """A label from the data, safe to show: one line of `shown` characters, none invisible.
+
+    As it is for figures (see `style`) and `table`, which escapes; with `markup` for Markdown and
+    HTML, where every character then stands for itself.
+    """
+    # Category C: control characters, and those that turn the direction of what follows.
+    visible = [" " if unicodedata.category(c)[0] == "C" else c for c in str(label)]
+    text = " ".join("".join(visible).split())
+    text = text if len(text) <= shown else text[: shown - 1].rstrip() + "…"
+    return text.translate(MARKUP) if markup else text
+
+
 def table(frame: pd.DataFrame) -> HTML:
-    """A frame as a plain table: no index, no empty corner; a wide one scrolls inside itself, also by keyboard."""
+    """A frame as a plain table: no index; a wide one scrolls inside itself, also by keyboard."""
     wide = {column: "15rem" for column in frame.columns if column in ("begins", "text")}
     label = html.escape(f"table of {', '.join(map(str, frame.columns))}", quote=True)
     inside = frame.to_html(index=False, border=0, col_space=wide or None)
+    inside = inside.replace("$", "<span>$</span>")  # two in one cell would be read as a formula
     return HTML(
-        f'<div class="scroll" style="overflow-x: auto" role="group" aria-label="{label}" tabindex="0">\n{inside}\n</div>'
+        '<div class="scroll" style="overflow-x: auto" role="group" '
+        f'aria-label="{label}" tabindex="0">\n{inside}\n</div>'
     )
 
 
 def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
-    """Save a figure as `figures/<name>.png` (not without a run), show it with its text alternative, and close it."""
+    """Save a figure as `figures/<name>.png` (if there is a run), show it with the text `alt`."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     width = round(figure.get_size_inches()[0] * 96)
@@ -60,129 +88,21 @@ def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
     display(data, raw=True, metadata={"image/png": {"alt": alt, "width": width, "name": name}})
 
 
-def marking_words(words: pd.DataFrame) -> plt.Figure:
-    """One small bar chart a topic of `explore.marking_words`."""
-    topics = words["topic"].unique()
-    columns = min(5, len(topics))
-    rows = -(-len(topics) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(2.1 * columns, (2.6 if rows <= 4 else 2.0) * rows), squeeze=False
-    )
-    for axis in axes.flat[len(topics) :]:
-        axis.axis("off")
-    for axis, topic in zip(axes.flat, topics, strict=False):
-        part = words[words["topic"] == topic][::-1]
-        axis.barh(part["word"], part["z"], color=colour_of(topics)[topic])
-        axis.set_title(topic, fontsize=10)
-        axis.tick_params(labelsize=8)
-    figure.supxlabel("z-scored log-odds", fontsize=9)
-    return figure
-
-
-def training_curves(histories: dict[str, list[dict]]) -> plt.Figure:
-    """Training and validation loss, and validation accuracy, of one or more `training.json` histories."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4))
-    for (name, history), colour in zip(histories.items(), COLOURS, strict=False):
-        train = pd.DataFrame([entry for entry in history if "loss" in entry])
-        val = pd.DataFrame([entry for entry in history if "eval_loss" in entry])
-        left.plot(
-            train["epoch"], train["loss"], color=colour, alpha=0.45, label=f"{name}, training"
-        )
-        left.plot(
-            val["epoch"],
-            val["eval_loss"],
-            color=colour,
-            marker="o",
-            ms=4,
-            label=f"{name}, validation",
-        )
-        right.plot(val["epoch"], val["eval_accuracy"], color=colour, marker="o", ms=4, label=name)
-    left.set(title="loss", xlabel="epoch", ylabel="cross-entropy (nats)", ylim=(0, None))
-    right.set(title="validation accuracy", xlabel="epoch", ylim=(None, 1.005))
-    left.legend(fontsize=8)
-    right.legend(fontsize=8, loc="lower right")
-    return figure
-
-
-def confusion(truth: list[str], guess: list[str], topics: list[str]) -> plt.Figure:
-    """Confusion matrix in counts; a row is a true topic."""
-    table = pd.crosstab(pd.Categorical(truth, topics), pd.Categorical(guess, topics), dropna=False)
-    side = min(max(4.2, 0.5 * len(topics) + 1.5), 9.0)  # the width of a page
-    size = 10 if len(topics) <= 12 else 7
-    figure, axis = plt.subplots(figsize=(side + 0.8, side))
-    sns.heatmap(
-        table,
-        annot=len(topics) <= 20,
-        fmt="d",
-        annot_kws={"fontsize": size},
-        cmap="Blues",
-        cbar=False,
-        square=True,
-        ax=axis,
-        xticklabels=topics,
-        yticklabels=topics,
-    )
-    axis.set(xlabel="predicted", ylabel="true topic")
-    axis.tick_params(axis="x", rotation=35 if size == 10 else 90, labelsize=size)
-    axis.tick_params(axis="y", rotation=0, labelsize=size)
-    return figure
-
-
-def intervals(rows: dict[str, dict[str, float]], label: str) -> plt.Figure:
-    """One dot with its 95 % interval a row; the first row is the model, the others are its rivals."""
-    figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.55 * len(rows)))
-    for place, score in enumerate(rows.values()):
-        colour = MODEL if place == 0 else RIVAL
-        axis.plot(
-            [score["low"], score["high"]],
-            [place, place],
-            color=colour,
-            lw=3,
-            alpha=0.5,
-            solid_capstyle="round",
-        )
-        axis.plot(score["value"], place, "o", color=colour, ms=8)
-        axis.annotate(
-            f"{score['value']:.3f}",
-            (score["value"], place),
-            (0, 9),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-        )
-    axis.set(
-        yticks=range(len(rows)), yticklabels=list(rows), xlabel=label, ylim=(len(rows) - 0.4, -0.7)
-    )
-    return figure
-
-
-def reliability(before: pd.DataFrame, after: pd.DataFrame) -> plt.Figure:
-    """Accuracy against confidence before and after temperature scaling; dot size is the number of texts."""
-    figure, axis = plt.subplots(figsize=(4.6, 4.2))
-    axis.plot([0, 1], [0, 1], color=QUIET, lw=1, ls="--", label="perfectly calibrated")
-    for table, colour, name in ((before, QUIET, "before"), (after, MODEL, "after temperature")):
-        axis.plot(table["confidence"], table["accuracy"], color=colour, alpha=0.6)
-        size = 20 + 160 * table["n"] / table["n"].sum()
-        axis.scatter(
-            table["confidence"], table["accuracy"], s=size, color=colour, alpha=0.8, label=name
-        )
-    axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.04))
-    axis.legend(fontsize=8, loc="upper left")
-    return figure
-
-
 def live() -> bool:
-    """Is somebody at the notebook? JupyterLab, VS Code and Colab allow the kernel to ask for input; papermill and nbconvert do not."""
+    """Is somebody at the notebook?
+
+    JupyterLab, VS Code and Colab allow the kernel to ask for input; papermill and nbconvert do not.
+    """
     return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
 
 
 def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
-    """A figure with controls in a live notebook; the same figure with its first values, without controls, elsewhere.
+    """A figure with controls in a live notebook; elsewhere the figure with its first values.
 
     Args:
-        draw: returns (figure, text alternative); the defaults of its parameters are the first values.
-        run, name: as in `show`; what is played with is not saved.
-        controls: one a parameter, as `ipywidgets.interact` takes them: a text, (low, high, step), a list.
+        draw: returns (figure, text alternative); its defaults are the first values.
+        run, name: as in `show`; only the first figure is saved.
+        controls: one a parameter, as `ipywidgets.interact` takes them; any text is a field.
     """
     if not live():
         figure, alt = draw()
@@ -190,6 +110,10 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         return
     from ipywidgets import Text, interact
 
+    # interact starts a slider at the function's default, but a field at the text it is given.
+    for parameter, control in controls.items():
+        if isinstance(control, str):
+            controls[parameter] = signature(draw).parameters[parameter].default
     saved = iter([run])  # the first drawing only
 
     @wraps(draw)
@@ -202,24 +126,59 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
             control.layout.width = "44rem"
 
 
-def waste(shares: dict[str, float]) -> plt.Figure:
-    """The share of a batch's work that is padding (0 to 1), a bar a way of making batches; the last is ours."""
-    figure, axis = plt.subplots(figsize=(7.2, 0.8 + 0.45 * len(shares)))
-    axis.barh(list(shares), [1 - share for share in shares.values()], color=MODEL, label="texts")
-    bars = axis.barh(
-        list(shares),
-        list(shares.values()),
-        left=[1 - share for share in shares.values()],
-        color=QUIET,
-        label="padding",
-    )
-    axis.bar_label(bars, [f"{share:.0%}" for share in shares.values()], padding=4, fontsize=9)
-    axis.set(xlabel="share of the work", xlim=(0, 1.09))
-    axis.xaxis.set_major_formatter("{x:.0%}")
-    axis.set_xticks(np.linspace(0, 1, 6))
-    axis.invert_yaxis()
-    axis.grid(axis="y", visible=False)
-    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+def dots(rows: pd.DataFrame, label: str, digits: int = 0, line: float = 0.36) -> plt.Figure:
+    """A dot with its interval a row, from top to bottom.
+
+    Args:
+        rows: columns `label`, `value`, `low`, `high`, and `colour` (else all as `MODEL`; a `QUIET`
+            row has a grey label too).
+        label: of the horizontal axis.
+        digits: of the value that is written over a dot; 0: none is written.
+        line: inches a row.
+    """
+    rows = rows if "colour" in rows else rows.assign(colour=MODEL)
+    figure, axis = plt.subplots(figsize=(7.2, 0.9 + line * len(rows)))
+    for place, row in enumerate(rows.itertuples()):
+        span = [row.low, row.high]
+        axis.plot(span, [place] * 2, color=row.colour, lw=3, alpha=0.5, solid_capstyle="round")
+        axis.plot(row.value, place, "o", color=row.colour, ms=7)
+        if digits:
+            text, where = f"{row.value:.{digits}f}", (row.value, place)
+            axis.annotate(text, where, (0, 8), textcoords="offset points", ha="center", fontsize=9)
+    axis.set(xlabel=label, yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.7))
+    axis.set_yticklabels([plain(text, 48) for text in rows["label"]])
+    for text, colour in zip(axis.get_yticklabels(), rows["colour"], strict=True):
+        text.set_color("#767b84" if colour == QUIET else "#262626")
+    return figure
+
+
+def intervals(rows: dict[str, dict[str, float]], label: str) -> plt.Figure:
+    """`dots` of named scores (`value`, `low`, `high`): the first is the model, then its rivals."""
+    table = pd.DataFrame(list(rows.values())).assign(label=list(rows), colour=RIVAL)
+    table.loc[0, "colour"] = MODEL
+    return dots(table, label, digits=3, line=0.55)
+
+
+def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Figure:
+    """Words in boxes, set like text: a line is a list of (text, fill colour, small print).
+
+    `unit`: points a character.
+    """
+    wide = [[unit * (max(len(text), 1) + 1.4) for text, *_ in line] for line in lines]
+    width = max([360, *(sum(line) for line in wide)])
+    figure, axis = plt.subplots(figsize=(width / 72 + 0.1, 0.5 * len(lines)))
+    centred = {"ha": "center", "va": "center"}
+    for row, line in enumerate(lines):
+        x = 0.0
+        for (text, colour, small), space in zip(line, wide[row], strict=True):
+            box = plt.Rectangle((x, -row), space - 2, 0.58, color=colour, alpha=0.28, lw=0)
+            axis.add_patch(box)
+            middle = x + space / 2 - 1
+            axis.text(middle, 0.27 - row, text, family="monospace", fontsize=10.5, **centred)
+            axis.text(middle, -row - 0.17, small, fontsize=6.5, color="#57606a", **centred)
+            x += space
+    axis.set(xlim=(0, width), ylim=(0.7 - len(lines), 0.65))
+    axis.axis("off")
     return figure
 
 
@@ -231,10 +190,10 @@ def coloured_words(
     digits: int = 1,
     most: float | None = None,
 ) -> HTML:
-    """The first `shown` words (at most 20), blue for the topic and orange against it, the deeper the stronger.
+    """The first `shown` words (at most 20), blue for the topic and orange against it.
 
-    Not by colour alone: the strongest words carry a sign and their value, and a reader of the page's source or by ear gets both.
-    `most` is the value of the deepest colour (None: the largest here), so that two texts can be compared.
+    Not by colour alone: the three strongest words carry a sign and their value. `most` is the
+    value of the deepest colour (None: the largest here), so that two texts can be compared.
     """
     values = np.asarray(values, dtype=float)
     shown = min(shown, 20)
@@ -244,8 +203,10 @@ def coloured_words(
     for i, (word, value) in enumerate(zip(words[:shown], values[:shown], strict=True)):
         colour, sign = ("0, 114, 178", "+") if value >= 0 else ("213, 94, 0", "−")
         size = f"{abs(value):.{digits}f}"
-        mark = f"<sup>{sign}{size}</sup>" if i in strong and size.strip("0.") else ""
-        style = f"background: rgba({colour}, {0.45 * min(1, abs(value) / most):.2f}); border-radius: 3px; padding: 1px 2px"
-        pieces.append(f'<span style="{style}">{html.escape(word)}{mark}</span>')
+        mark = f"<sup>{sign}{size}</sup>" if i in strong and float(size) else ""
+        shade = f"background: rgba({colour}, {0.45 * min(1, abs(value) / most):.2f})"
+        box = f"{shade}; border-radius: 3px; padding: 1px 2px"
+        pieces.append(f'<span style="{box}">{html.escape(word)}{mark}</span>')
     more = " …" if len(words) > shown else ""
-    return HTML(f'<p class="words"><b>{html.escape(title)}</b><br>{" ".join(pieces)}{more}</p>')
+    title = html.escape(title)
+    return HTML(f'<p class="words"><b>{title}</b><br>{" ".join(pieces)}{more}</p>')

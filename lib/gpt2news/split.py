@@ -1,10 +1,9 @@
-"""Chapter 02: split a corpus so that no training text has a twin in validation or test, and prove it on the written files."""
+"""Chapter 02: split a corpus so that no training text has a twin in validation or test."""
 
 from __future__ import annotations
 
 import csv
 import json
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,75 +13,65 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import train_test_split
 
-from gpt2news.explore import comparable
-from gpt2news.run import sha256_of
-from gpt2news.run import atomic
+from gpt2news.explore import comparable, describe, load_corpus
+from gpt2news.run import Run, atomic, sha256_of
 
 PARTS = ("train", "val", "test")
-SHINGLE = 5
-NEAR = 0.5
+SHINGLE = 5  # words in a run
+NEAR = 0.5  # two texts with a Jaccard index above this are twins
 
 
 class LeakError(ValueError):
     """A training text has a twin in another part of the split; the message names the pairs."""
 
 
-def similar_pairs(
-    texts: list[str], threshold: float = NEAR, shingle: int = SHINGLE
-) -> pd.DataFrame:
-    """Pairs of texts that are the same or nearly so: columns `a`, `b` (positions, a < b) and `jaccard` (1.0: the same words).
+def _runs(text: str) -> set[str]:
+    """The runs of five words of a text; a shorter text is one run."""
+    words = comparable(text).split()
+    runs = {" ".join(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
+    return runs or {" ".join(words)}
 
-    The Jaccard index of the sets of word 5-grams ("shingles": Broder, "On the resemblance and containment of
-    documents", 1997), over `comparable` texts. An inverted index (a sparse product) gives every pair that shares a shingle,
-    so the result is exact, and pairs that share none cost nothing. Texts under 5 words are compared whole.
+
+def similar_pairs(texts: list[str], threshold: float = NEAR) -> pd.DataFrame:
+    """Pairs of texts that are the same or nearly so.
+
+    The Jaccard index of the sets of word 5-grams ("shingles": Broder, "On the resemblance and
+    containment of documents", 1997), over `comparable` texts.
+
+    Returns:
+        Columns `a`, `b` (positions, a < b) and `jaccard` (1.0: the same words), sorted.
     """
-    plain = [comparable(text) for text in texts]
-    vectorizer = CountVectorizer(
-        binary=True,
-        dtype=np.int32,
-        ngram_range=(shingle, shingle),
-        tokenizer=str.split,
-        token_pattern=None,
-        lowercase=False,
-    )
-    try:
-        shingles = vectorizer.fit_transform(plain)
-    except ValueError:  # no text has five words
-        shingles = csr_matrix((len(texts), 1), dtype=np.int32)
-    sizes = np.asarray(shingles.sum(axis=1)).ravel()
-    shared = (shingles @ shingles.T).tocoo()
+    if not texts:
+        return pd.DataFrame(columns=["a", "b", "jaccard"])
+    runs = CountVectorizer(analyzer=_runs, binary=True, dtype=np.int32).fit_transform(texts)
+    sizes = np.asarray(runs.sum(axis=1)).ravel()
+    # A sparse product is an inverted index: every pair that shares a run is in it, so the result
+    # is exact, and pairs that share none cost nothing.
+    shared = (runs @ runs.T).tocoo()
     upper = shared.row < shared.col
     a, b, both = shared.row[upper], shared.col[upper], shared.data[upper]
-    jaccard = both / (sizes[a] + sizes[b] - both)
-    found = {
-        (int(i), int(j)): float(s) for i, j, s in zip(a, b, jaccard, strict=True) if s > threshold
-    }
-    same = pd.Series(range(len(plain))).groupby(plain).agg(list)
-    for rows in same[same.str.len() > 1]:
-        found.update({pair: 1.0 for pair in combinations(rows, 2)})
-    return pd.DataFrame(
-        [(i, j, s) for (i, j), s in sorted(found.items())], columns=["a", "b", "jaccard"]
-    )
+    pairs = pd.DataFrame({"a": a, "b": b, "jaccard": both / (sizes[a] + sizes[b] - both)})
+    return pairs[pairs["jaccard"] > threshold].sort_values(["a", "b"], ignore_index=True)
 
 
-def duplicate_groups(texts: list[str], threshold: float = NEAR) -> np.ndarray:
+def duplicate_groups(texts: list[str]) -> np.ndarray:
     """(n,) group number of each text; texts linked by a chain of similar pairs share one."""
-    pairs = similar_pairs(texts, threshold)
-    links = csr_matrix(
-        (np.ones(len(pairs)), (pairs["a"], pairs["b"])), shape=(len(texts), len(texts))
-    )
+    pairs, n = similar_pairs(texts), len(texts)
+    links = csr_matrix((np.ones(len(pairs)), (pairs["a"], pairs["b"])), shape=(n, n))
     return connected_components(links, directed=False)[1]
 
 
 def split_corpus(
     frame: pd.DataFrame, seed: int = 0, val: float = 0.1, test: float = 0.1
 ) -> pd.DataFrame:
-    """`frame` with the columns `group` and `split` (train, val, test, or `duplicate` for all but the first text of a group).
+    """`frame` with the columns `group` and `split`, drawn at random by `seed`, stratified by topic.
 
-    Stratified by topic, at random by `seed`. One text a group is kept, so no group can stand on two sides.
+    `split` is one of `PARTS`, or `duplicate` for all but the first text of a group: so no group
+    can be on two sides.
 
     Raises:
-        ValueError: shares that leave a part empty; a part with fewer texts than topics; a topic that is all copies.
+        ValueError: shares that leave a part empty; a part with fewer texts than topics; a topic
+            that is all copies.
     """
     if not (0 < val < 1 and 0 < test < 1 and val + test < 1):
         raise ValueError(
@@ -90,74 +79,58 @@ def split_corpus(
         )
     frame = frame.assign(group=duplicate_groups(frame["text"].tolist()), split="duplicate")
     kept = frame.index[~frame["group"].duplicated()]
-    counts = frame.loc[kept, "topic"].value_counts()
+    topics = frame["topic"]
+    counts = topics[kept].value_counts()
     if counts.min() < len(PARTS):
         raise ValueError(
-            f"topic {counts.idxmin()!r} has {counts.min()} texts once copies are out; each part needs one: add texts or drop it"
+            f"topic {counts.idxmin()!r} has {counts.min()} texts once copies are out; "
+            "each part needs one: add texts or drop it"
         )
     for name, share in (("val_share", val), ("test_share", test)):
         if share * len(kept) < len(counts):
             raise ValueError(
-                f"{name}={share} of {len(kept)} texts is less than one for each of {len(counts)} topics: raise {name}"
+                f"{name}={share} of {len(kept)} texts is less than one for each of "
+                f"{len(counts)} topics: raise {name}"
             )
     rest, held_test = train_test_split(
-        kept, test_size=test, random_state=seed, stratify=frame.loc[kept, "topic"]
+        kept, test_size=test, random_state=seed, stratify=topics[kept]
     )
     train, held_val = train_test_split(
-        rest, test_size=val / (1 - test), random_state=seed, stratify=frame.loc[rest, "topic"]
+        rest, test_size=val / (1 - test), random_state=seed, stratify=topics[rest]
     )
     for name, rows in zip(PARTS, (train, held_val, held_test), strict=True):
         frame.loc[rows, "split"] = name
     return frame
 
 
-def article_split(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The split that the article of 2022 used (`row,split`, 0-based rows of the CSV), for comparing with its figures: it leaks."""
-    table = pd.read_csv(path)
-    if len(table) != len(frame):
-        raise ValueError(
-            f"{path.name} has {len(table)} rows, the corpus {len(frame)}: they belong together for bbc-csv only"
-        )
-    parts = table.sort_values("row")["split"].str.replace("validation", "val").tolist()
-    return frame.assign(group=range(len(frame)), split=parts)
-
-
 def write_split(frame: pd.DataFrame, folder: Path, facts: dict) -> dict:
-    """Write `train.csv`, `val.csv`, `test.csv` (text, topic, source_id) and `split.json`; returns what `split.json` holds.
+    """Write `train.csv`, `val.csv`, `test.csv` (text, topic, source_id) and `split.json`.
 
-    `split.json`: `facts` (seed, corpus), counts by part and topic, sha256 of each file, groups of duplicates by
-    source_id, and groups whose members carry different topics.
+    Returns what `split.json` holds: `facts` (corpus, seed, shares), counts by part and topic,
+    sha256 of each file, groups of twins by source_id, and those with more than one topic.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    counts = {}
     for part in PARTS:
         rows = frame.loc[frame["split"] == part, ["text", "topic", "source_id"]]
+        by_topic = rows["topic"].value_counts().sort_index().to_dict()
+        counts[part] = {"all": len(rows), **by_topic}
         with atomic(folder / f"{part}.csv") as file:
-            rows.to_csv(
-                file, index=False, quoting=csv.QUOTE_ALL
-            )  # else a lone carriage return in a text starts a row
+            # All fields in quotes: else a lone carriage return in a text would start a row.
+            rows.to_csv(file, index=False, quoting=csv.QUOTE_ALL)
     groups = [rows for _, rows in frame.groupby("group", sort=True) if len(rows) > 1]
+    mixed = [rows.set_index("source_id")["topic"] for rows in groups if len(set(rows["topic"])) > 1]
     record = {
         **facts,
-        "counts": {
-            p: {"all": int((frame["split"] == p).sum()), **_by_topic(frame, p)} for p in PARTS
-        },
+        "counts": counts,
         "duplicates_removed": int((frame["split"] == "duplicate").sum()),
         "sha256": {part: sha256_of(folder / f"{part}.csv") for part in PARTS},
         "groups": [rows["source_id"].tolist() for rows in groups],
-        "conflicting_topics": [
-            dict(zip(rows["source_id"], rows["topic"], strict=True))
-            for rows in groups
-            if len(set(rows["topic"])) > 1
-        ],
+        "conflicting_topics": [topics.to_dict() for topics in mixed],
     }
     with atomic(folder / "split.json") as file:
         file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return record
-
-
-def _by_topic(frame: pd.DataFrame, part: str) -> dict[str, int]:
-    counts = frame.loc[frame["split"] == part, "topic"].value_counts().sort_index()
-    return {str(topic): int(n) for topic, n in counts.items()}
 
 
 def read_split(folder: Path) -> dict[str, pd.DataFrame]:
@@ -166,11 +139,10 @@ def read_split(folder: Path) -> dict[str, pd.DataFrame]:
     Raises:
         FileNotFoundError: a part is not there; the message says which chapter makes it.
     """
-    missing = [part for part in PARTS if not (folder / f"{part}.csv").exists()]
+    missing = [f"{part}.csv" for part in PARTS if not (folder / f"{part}.csv").exists()]
     if missing:
-        raise FileNotFoundError(
-            f"{folder}: no {', '.join(f'{m}.csv' for m in missing)}; chapter 02_split makes them"
-        )
+        raise FileNotFoundError(f"{folder}: no {', '.join(missing)}; chapter 02_split makes them")
+    # Everything is text: a corpus with the topic "NA" keeps it.
     return {
         part: pd.read_csv(folder / f"{part}.csv", dtype=str, keep_default_na=False)
         for part in PARTS
@@ -178,20 +150,19 @@ def read_split(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def find_leaks(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Texts of val or test that have a twin in train: columns `part`, `source_id`, `train_id`, `jaccard` (the nearest twin)."""
+    """Texts of val or test with their nearest twin in train, if they have one.
+
+    Columns `part`, `source_id`, `train_id`, `jaccard`; the nearest first.
+    """
     everything = pd.concat([parts[part].assign(part=part) for part in PARTS], ignore_index=True)
     pairs = similar_pairs(everything["text"].tolist())
-    rows = []
-    for a, b, jaccard in pairs.itertuples(index=False):
-        left, right = everything.loc[a], everything.loc[b]
-        if left["part"] == "train" and right["part"] != "train":
-            rows.append((right["part"], right["source_id"], left["source_id"], jaccard))
-    leaks = pd.DataFrame(rows, columns=["part", "source_id", "train_id", "jaccard"])
-    return (
-        leaks.sort_values("jaccard", ascending=False)
-        .drop_duplicates(["part", "source_id"])
-        .reset_index(drop=True)
-    )
+    # a < b and train comes first, so the training text of a crossing pair is always a.
+    a = everything.loc[pairs["a"]].reset_index(drop=True)
+    b = everything.loc[pairs["b"]].reset_index(drop=True)
+    leaks = b[["part", "source_id"]].assign(train_id=a["source_id"], jaccard=pairs["jaccard"])
+    leaks = leaks[(a["part"] == "train") & (b["part"] != "train")]
+    leaks = leaks.sort_values("jaccard", ascending=False, kind="stable")
+    return leaks.drop_duplicates(["part", "source_id"]).reset_index(drop=True)
 
 
 def check_leaks(folder: Path) -> dict[str, int]:
@@ -201,12 +172,44 @@ def check_leaks(folder: Path) -> dict[str, int]:
         LeakError: there are leaks; the message names them.
     """
     leaks = find_leaks(read_split(folder))
-    if len(leaks):
-        named = "; ".join(
-            f"{row.part} {row.source_id} is {'the same as' if row.jaccard == 1 else f'{row.jaccard:.2f} like'} train {row.train_id}"
-            for row in leaks.head(5).itertuples()
-        )
+    named = []
+    for row in leaks.head(5).itertuples():
+        like = "the same as" if row.jaccard == 1 else f"{row.jaccard:.2f} like"
+        named.append(f"{row.part} {row.source_id} is {like} train {row.train_id}")
+    if named:
         raise LeakError(
-            f"{folder.name}: {len(leaks)} texts of val or test have a twin in train: {named}. Run 02_split again."
+            f"{folder.name}: {len(leaks)} texts of val or test have a twin in train: "
+            f"{'; '.join(named)}. Run 02_split again."
         )
     return {"leaked_exact": 0, "leaked_near": 0}
+
+
+def summary(written: dict, leaks: dict[str, int]) -> dict:
+    """The section `split` of metrics.json, of what `write_split` and `check_leaks` returned."""
+    sizes = {part: written["counts"][part]["all"] for part in PARTS}
+    return {**sizes, **leaks, "seed": written["seed"]}
+
+
+def catch_up(report: Run) -> None:
+    """Make `splits/` and the metrics `dataset` and `split`, where they are missing; says so."""
+    folder = report.path("splits")
+    made = folder / "split.json"
+    here = made.exists() and "split" in report.metrics
+    if here and "dataset" in report.metrics:
+        return
+    settings = report.settings("02_split")
+    if here:
+        settings |= json.loads(made.read_text(encoding="utf-8"))  # as it was run
+    else:
+        profile = f"as profile {report.name} would"
+        how = profile if report.profile.exists() else "with the settings in its notebook"
+        print(f"02_split has not run here: splitting {settings['dataset']}, {how}.")
+    dataset, seed = settings["dataset"], settings["seed"]
+    texts = load_corpus(dataset, settings["text_column"], settings["label_column"])
+    parted = split_corpus(texts, seed, settings["val_share"], settings["test_share"])
+    if "dataset" not in report.metrics:
+        report.save_metrics(dataset=describe(dataset, texts, parted["group"].nunique()))
+    if not here:
+        shares = {name: settings[name] for name in ("val_share", "test_share")}
+        written = write_split(parted, folder, {"dataset": dataset, "seed": seed, **shares})
+        report.save_metrics(split=summary(written, check_leaks(folder)))

@@ -13,7 +13,7 @@ import pytest
 from gpt2news import explore
 from gpt2news.explore import (
     CorpusError,
-    Source,
+    corpus,
     excerpt,
     find_source,
     load_corpus,
@@ -86,7 +86,7 @@ def server(tmp_path, monkeypatch):
         thread.join()
 
 
-# --- what a good file gives -------------------------------------------------------------------------------------------
+# --- what a good file gives ---------------------------------------------------------------------
 
 
 def test_csv_rows_are_numbered_from_1(tmp_path):
@@ -168,7 +168,7 @@ def test_the_sample_that_ships_is_whole():
     assert frame["source_id"].is_unique
 
 
-# --- faults: the file, the row and the way out ------------------------------------------------------------------------
+# --- faults: the file, the row and the way out --------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_fault_in_many_rows_names_the_first_five(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("news.csv", b"", ["cannot be read as csv", "Is the file whole?"]),
+        ("news.csv", b"", ["no texts in it", "is the file whole?"]),
         ("news.jsonl", b"", ["no texts in it", "is the file whole?"]),
         ("news.parquet", b"", ["cannot be read as parquet", "Is the file whole?"]),
         (
@@ -243,11 +243,15 @@ def test_a_fault_in_many_rows_names_the_first_five(tmp_path):
             b'{"text": "caf\xe9"}',
             ["line 1 is not UTF-8 (byte 0xe9)", "save the file as UTF-8"],
         ),
-        ("news.csv", b"text,topic\none,left\ntwo,right,extra\n", ["line 3", "saw 3"]),
+        (
+            "news.csv",
+            b"text,topic\none,left\ntwo,right,extra\n",
+            ["row 2: 3 columns where the header has 2", "Is the file whole?"],
+        ),
         (
             "news.csv",
             b"text,topic\nOne, two,left\nthree, four,right\n",
-            ["row 1 has more fields", "double quotes"],
+            ["row 1: 3 columns where the header has 2", "double quotes"],
         ),
         ("news.txt", b"text", [".csv, .jsonl or .parquet, not .txt"]),
         ("news", b"text", [".csv, .jsonl or .parquet, not nothing"]),
@@ -341,7 +345,7 @@ def test_archive_without_texts(raw):
         load_corpus("bbc")
 
 
-# --- where a public corpus is looked for ------------------------------------------------------------------------------
+# --- where a public corpus is looked for --------------------------------------------------------
 
 
 def test_data_raw_is_looked_at_before_the_environment(raw, tmp_path, monkeypatch):
@@ -355,7 +359,7 @@ def test_data_raw_is_looked_at_before_the_environment(raw, tmp_path, monkeypatch
 
 
 def test_download_with_the_known_hash_is_kept(raw, server, monkeypatch):
-    source = Source("news.bin", f"{server}/news.bin", hashlib.sha256(CONTENT).hexdigest())
+    source = corpus.Source("news.bin", f"{server}/news.bin", hashlib.sha256(CONTENT).hexdigest())
     monkeypatch.setitem(explore.SOURCES, "loopback", source)
     assert find_source("loopback") == raw / "news.bin"
     assert [(path.name, path.read_bytes()) for path in raw.iterdir()] == [("news.bin", CONTENT)]
@@ -365,7 +369,9 @@ def test_download_with_the_known_hash_is_kept(raw, server, monkeypatch):
     ("page", "sha256"), [("news.bin", "0" * 64), ("gone.bin", hashlib.sha256(CONTENT).hexdigest())]
 )
 def test_download_with_another_hash_or_none_leaves_nothing(raw, server, monkeypatch, page, sha256):
-    monkeypatch.setitem(explore.SOURCES, "loopback", Source("news.bin", f"{server}/{page}", sha256))
+    monkeypatch.setitem(
+        explore.SOURCES, "loopback", corpus.Source("news.bin", f"{server}/{page}", sha256)
+    )
     with pytest.raises(
         CorpusError, match=f"loopback: {server}/{page} could not be downloaded"
     ) as error:
@@ -379,7 +385,7 @@ def test_address_that_does_not_answer_gives_the_manual_steps(raw, monkeypatch):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused at once
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/news.bin"
-        monkeypatch.setitem(explore.SOURCES, "loopback", Source("news.bin", url, "f" * 64))
+        monkeypatch.setitem(explore.SOURCES, "loopback", corpus.Source("news.bin", url, "f" * 64))
         with pytest.raises(CorpusError) as error:
             find_source("loopback")
     for part in (url, "By hand", "f" * 64, "data/raw/news.bin", "GPT2NEWS_DATA"):
@@ -387,7 +393,7 @@ def test_address_that_does_not_answer_gives_the_manual_steps(raw, monkeypatch):
     assert list(raw.iterdir()) == []
 
 
-# --- describing -------------------------------------------------------------------------------------------------------
+# --- describing ---------------------------------------------------------------------------------
 
 
 def test_normalise_makes_cased_accented_punctuated_text_its_plain_form():
@@ -444,7 +450,7 @@ def test_word_counts():
     assert explore.word_counts(["one", "two  words\n", "and, three words"]).tolist() == [1, 2, 3]
 
 
-# --- the real thing ---------------------------------------------------------------------------------------------------
+# --- the real thing -----------------------------------------------------------------------------
 
 
 def test_both_bbc_sources_are_the_same_texts(bbc_data, raw, monkeypatch):

@@ -8,10 +8,10 @@ import pytest
 
 from gpt2news import explore, split
 from gpt2news.explore import load_corpus, normalise
+from gpt2news.run import Run
 from gpt2news.split import (
     PARTS,
     LeakError,
-    article_split,
     check_leaks,
     duplicate_groups,
     find_leaks,
@@ -31,7 +31,7 @@ def words(random: np.random.Generator, n: int = 40) -> list[str]:
 
 
 def one_word_changed(text: str, place: int, word: str) -> str:
-    """Jaccard of a text of 40 different words and this: 31 shingles the same, 5 lost, 5 new: 31/41 = 0.76."""
+    """Of 36 shingles of a text of 40 different words 31 stay, 5 are new: Jaccard 31/41 = 0.76."""
     parts = text.split()
     parts[place] = word
     return " ".join(parts)
@@ -39,7 +39,7 @@ def one_word_changed(text: str, place: int, word: str) -> str:
 
 @pytest.fixture
 def planted() -> pd.DataFrame:
-    """120 random texts in three topics, with exact and near copies planted (see `EXACT`, `NEAR`)."""
+    """120 random texts in three topics, with copies planted (see `EXACT`, `NEAR`)."""
     random = np.random.default_rng(0)
     texts = [" ".join(words(random)) for _ in range(sum(SIZES.values()))]
     for copy, original in EXACT.items():
@@ -76,7 +76,7 @@ def brute_force(texts: list[str], threshold: float) -> dict[tuple[int, int], flo
     return found
 
 
-# --- twins ------------------------------------------------------------------------------------------------------------
+# --- twins --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.9])
@@ -131,7 +131,7 @@ def test_planted_twins_share_a_group_and_no_others_do(planted):
     assert len(set(groups)) == len(planted) - len(EXACT) - len(NEAR)
 
 
-# --- the split --------------------------------------------------------------------------------------------------------
+# --- the split ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
@@ -185,7 +185,7 @@ def test_shares_out_of_range(planted, val, test):
         split_corpus(planted, 0, val, test)
 
 
-# --- on disk ----------------------------------------------------------------------------------------------------------
+# --- on disk ------------------------------------------------------------------------------------
 
 
 def test_split_json_says_what_was_written(planted, tmp_path):
@@ -279,35 +279,21 @@ def test_a_leak_is_listed_once_with_its_nearest_twin():
     assert leaks.to_numpy().tolist() == [["test", "victim", "same", 1.0]]
 
 
-# --- the article's split ----------------------------------------------------------------------------------------------
-
-
-def test_article_split_is_put_in_the_order_of_the_rows(tmp_path):
-    (tmp_path / "a.csv").write_text("row,split\n2,test\n0,train\n1,validation\n")
-    frame = pd.DataFrame({"text": ["a", "b", "c"], "topic": "x"})
-    assert article_split(frame, tmp_path / "a.csv")["split"].tolist() == ["train", "val", "test"]
-    with pytest.raises(ValueError, match=r"a\.csv has 3 rows, the corpus 2"):
-        article_split(frame.iloc[:2], tmp_path / "a.csv")
+# --- the real thing -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def bbc(bbc_data, tmp_path_factory) -> pd.DataFrame:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus, "RAW", tmp_path_factory.mktemp("empty"))
+        patch.setattr(explore.corpus, "RAW", tmp_path_factory.mktemp("empty"))
         patch.setenv("GPT2NEWS_DATA", str(bbc_data))
         return load_corpus("bbc-csv")
-
-
-def test_the_articles_split_of_bbc_news_leaks(bbc, bbc_data):
-    leaks = find_leaks(rows_of(article_split(bbc, bbc_data / "article_split.csv")))
-    exact = leaks[leaks["jaccard"] == 1]
-    assert exact.groupby("part").size().to_dict() == {"test": 19, "val": 16}
 
 
 def test_our_split_of_bbc_news_does_not(bbc, tmp_path, monkeypatch):
     frame = split_corpus(bbc, seed=0)
     monkeypatch.setattr(
-        splits, "duplicate_groups", lambda _: frame["group"].to_numpy()
+        split, "duplicate_groups", lambda _: frame["group"].to_numpy()
     )  # three seconds each otherwise
     write_split(frame, tmp_path, {})
     assert check_leaks(tmp_path) == {"leaked_exact": 0, "leaked_near": 0}
@@ -316,3 +302,56 @@ def test_our_split_of_bbc_news_does_not(bbc, tmp_path, monkeypatch):
     assert bbc["text"].map(normalise).nunique() <= 2126
     pd.testing.assert_series_equal(frame["split"], split_corpus(bbc, seed=0)["split"])
     assert (frame["split"] != split_corpus(bbc, seed=1)["split"]).any()
+
+
+# --- a chapter that is opened alone -------------------------------------------------------------
+
+
+@pytest.fixture
+def report(tmp_path, monkeypatch) -> Run:
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path / "reports"))
+    return Run("quick")
+
+
+def test_catch_up_makes_what_is_missing_and_says_so_once(report, capsys):
+    split.catch_up(report)
+    said = capsys.readouterr().out
+    assert said == "02_split has not run here: splitting sample, as profile quick would.\n"
+    metrics = report.metrics
+    assert metrics["split"] == {
+        "train": 400,
+        "val": 50,
+        "test": 50,
+        "leaked_exact": 0,
+        "leaked_near": 0,
+        "seed": 0,
+    }
+    assert metrics["dataset"]["rows"] == metrics["dataset"]["unique"] == 500
+    assert metrics["dataset"]["name"] == "sample"
+    written = read_split(report.path("splits"))
+    again = split_corpus(load_corpus("sample"), 0)
+    for part in PARTS:
+        ids = again.loc[again["split"] == part, "source_id"]
+        assert written[part]["source_id"].tolist() == ids.tolist()
+    before = {path: path.stat().st_mtime_ns for path in report.folder.rglob("*")}
+    split.catch_up(report)
+    assert capsys.readouterr().out == ""
+    assert {path: path.stat().st_mtime_ns for path in report.folder.rglob("*")} == before
+
+
+def test_catch_up_adds_the_corpus_of_the_split_that_is_there(report, planted, tmp_path, capsys):
+    planted.to_csv(tmp_path / "mine.csv", index=False)
+    facts = {"dataset": str(tmp_path / "mine.csv"), "seed": 4, "val_share": 0.2, "test_share": 0.2}
+    written = write_split(split_corpus(planted, 4, 0.2, 0.2), report.path("splits"), facts)
+    report.save_metrics(split=split.summary(written, check_leaks(report.path("splits"))))
+    before = report.metrics["split"]
+    split.catch_up(report)
+    assert capsys.readouterr().out == ""
+    assert report.metrics["split"] == before
+    assert report.metrics["dataset"]["name"] == "mine.csv"
+    assert report.metrics["dataset"]["duplicates_removed"] == len(EXACT) + len(NEAR)
+
+
+def test_a_run_without_a_profile_takes_the_notebooks_settings(report, capsys):
+    split.catch_up(Run("my-own"))
+    assert "splitting sample, with the settings in its notebook." in capsys.readouterr().out

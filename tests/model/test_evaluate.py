@@ -1,196 +1,101 @@
-import functools
+"""Chapter 04 as typed: a planted leak and a planted wrong label are caught by name; catching up."""
 
+import json
+
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import softmax
+from scipy.stats import binomtest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
 
-from gpt2news import evaluate
-from gpt2news.evaluate import (
-    bootstrap,
-    calibration_error,
-    choose_threshold,
-    confident_mistakes,
-    fit_temperature,
-    mcnemar_p,
-    predictions,
-    probabilities_of,
-    reliability,
-    scores,
-    verdict,
-    wilson,
-)
+from gpt2news import evaluate, explore, finetune, split
+from gpt2news.evaluate import behaviour
+from gpt2news.run import ROOT, Run
 
-TOPICS = ["left", "right", "up"]
+CELLS = nbformat.read(ROOT / "notebooks" / "04_evaluate.ipynb", as_version=4).cells
 
 
-def two_way(confidences, right) -> tuple[np.ndarray, np.ndarray]:
-    """`(truth, probabilities)` of two topics: topic 0 is always guessed, with these confidences."""
-    confidence = np.array(confidences, dtype=float)
-    return 1 - np.array(right, dtype=int), np.column_stack([confidence, 1 - confidence])
+class Quiet:
+    """Stands for `show` and `say` of the notebook: whatever is asked of it, it does nothing."""
+
+    def __getattr__(self, name):
+        return lambda *_, **__: ""
 
 
-# --- intervals --------------------------------------------------------------------------------------------------------
+def typed(*ids: str, **given) -> dict:
+    """What these cells of the notebook leave, run with `given` in the place of the others."""
+    quiet = {"show": Quiet(), "say": Quiet(), "display": print, "Markdown": str}
+    variables = {"np": np, "pd": pd, "evaluate": evaluate, "explore": explore, "split": split}
+    variables |= quiet | {"binomtest": binomtest, **given}
+    for cell in CELLS:
+        if cell.id in ids:
+            exec(cell.source, variables)
+    return variables
 
 
-@pytest.mark.parametrize(
-    ("right", "n", "low", "high"),
-    [(211, 223, 0.908, 0.969), (5, 10, 0.237, 0.763), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0)],
-)
-def test_wilson_against_known_figures(right, n, low, high):
-    assert wilson(right, n) == pytest.approx(
-        {"value": right / n, "low": low, "high": high}, abs=5e-4
-    )
+@pytest.fixture(scope="module")
+def parts() -> dict[str, pd.DataFrame]:
+    """The shipped sample, split; test row 7 copied into train with a change, a label swapped."""
+    frame = split.split_corpus(explore.load_corpus("sample"), seed=0)
+    columns = ["text", "topic", "source_id"]
+    parts = {
+        part: frame.loc[frame["split"] == part, columns].reset_index(drop=True)
+        for part in split.PARTS
+    }
+    leaked = parts["test"].iloc[[7]].assign(source_id="planted-leak")
+    leaked["text"] = leaked["text"] + " More soon."
+    parts["train"] = pd.concat([parts["train"], leaked], ignore_index=True)
+    sport = parts["train"].index[parts["train"]["topic"] == "sport"][3]
+    parts["train"].loc[sport, ["topic", "source_id"]] = ["politics", "planted-label"]
+    return parts
 
 
-def test_bootstrap_is_seeded():
-    values = np.random.default_rng(0).normal(size=50)
-    first, again, other = (
-        bootstrap(lambda rows: values[rows].mean(), 50, draws=200, seed=s) for s in (1, 1, 2)
-    )
-    assert first == again
-    assert first["value"] == other["value"] == pytest.approx(values.mean())
-    assert first["low"] != other["low"]
+def test_a_planted_leak_is_named(parts):
+    left = typed("04-25", parts=parts)
+    assert left["leaks"]["exact"] == 0
+    assert left["leaks"]["near"] == 1
+    (leak,) = left["leaks"]["named"]
+    assert leak["source_id"] == parts["test"]["source_id"][7]
+    assert leak["train_id"] == "planted-leak"
+    assert 0.9 < leak["jaccard"] < 1
 
 
-def test_bootstrap_is_about_as_wide_as_theory_says():
-    values = np.random.default_rng(0).normal(size=400)
-    interval = bootstrap(lambda rows: values[rows].mean(), 400)
-    assert (interval["high"] - interval["low"]) / (2 * 1.96 * values.std() / 20) == pytest.approx(
-        1, abs=0.1
-    )
+def test_the_nearest_neighbour_of_a_leaked_text_is_its_copy(parts):
+    tfidf = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, min_df=2, strip_accents="unicode"
+    ).fit(parts["train"]["text"])
+    table = parts["test"].assign(predicted="sport")
+    texts = parts["test"]["text"].tolist()
+    near = typed("04-38", parts=parts, tfidf=tfidf, table=table, wrong=table, test_texts=texts)[
+        "near"
+    ]
+    assert len(near) == len(parts["test"])
+    assert near.sort_values("similarity").iloc[-1]["neighbour"] == "planted-leak"
+    assert near["similarity"][7] > 0.95 > near["similarity"].drop(7).max()
+    assert near["neighbour_topic"][7] == parts["test"]["topic"][7]
 
 
-def test_bootstrap_covers_the_truth_about_19_times_in_20():
-    random = np.random.default_rng(0)
-    covered = 0
-    for seed in range(200):
-        right = random.random(150) < 0.8
-        interval = bootstrap(
-            lambda rows, right=right: right[rows].mean(), 150, draws=200, seed=seed
-        )
-        covered += interval["low"] <= 0.8 <= interval["high"]
-    assert 180 <= covered <= 199
+def test_a_planted_wrong_label_is_named_first(parts):
+    given = {"parts": parts, "TfidfVectorizer": TfidfVectorizer, "make_pipeline": make_pipeline}
+    candidates = typed("04-40", "04-41", **given)["candidates"]
+    row = candidates.set_index("source_id").loc["planted-label"]
+    assert (row["part"], row["topic"], row["looks_like"]) == ("train", "politics", "sport")
+    assert candidates["source_id"].tolist().index("planted-label") < 5
+    assert len(candidates) < 0.1 * sum(map(len, parts.values()))
+    assert max(len(text.split()) for text in candidates["begins"]) <= 21
 
 
-# --- calibration ------------------------------------------------------------------------------------------------------
+def test_the_rival_that_is_typed_is_the_library_s(parts):
+    import time
 
-
-def test_calibration_error_of_a_perfectly_calibrated_model_is_zero():
-    """In each bin the share that is right is the confidence."""
-    confidences = [0.55] * 20 + [0.75] * 8 + [0.95] * 20
-    right = [1] * 11 + [0] * 9 + [1] * 6 + [0] * 2 + [1] * 19 + [0]
-    assert calibration_error(*two_way(confidences, right)) == pytest.approx(0, abs=1e-12)
-
-
-def test_calibration_error_of_an_over_confident_model_is_large():
-    assert calibration_error(*two_way([0.99] * 10, [1] * 5 + [0] * 5)) == pytest.approx(0.49)
-
-
-def test_calibration_error_weighs_bins_by_size():
-    truth, probabilities = two_way([0.6] * 30 + [1.0] * 10, [1] * 30 + [0] * 10)
-    assert calibration_error(truth, probabilities) == pytest.approx((30 * 0.4 + 10 * 1.0) / 40)
-    table = reliability(truth, probabilities)
-    assert table.to_numpy().tolist() == [[30, pytest.approx(0.6), 1.0], [10, 1.0, 0.0]]
-
-
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
-def test_fit_temperature_recovers_a_known_temperature(temperature):
-    random = np.random.default_rng(0)
-    honest = random.normal(0, 2, (20000, 4))
-    truth = (softmax(honest, axis=1).cumsum(axis=1) < random.random((20000, 1))).sum(axis=1)
-    assert fit_temperature(honest * temperature, truth) == pytest.approx(temperature, rel=0.05)
-
-
-def test_probabilities_of_divides_by_the_temperature():
-    given = probabilities_of(
-        np.array([[0.0, np.log(4), np.log(16)]], dtype=np.float32), temperature=2.0
-    )
-    assert given.dtype == np.float64
-    assert given == pytest.approx(np.array([[1, 2, 4]]) / 7)
-
-
-# --- when to answer ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("confidences", "right", "target", "threshold"),
-    [
-        ([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 1], 0.95, 0.0),
-        ([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 0], 0.95, 0.7),
-        ([0.6, 0.9, 0.7, 0.8], [0, 1, 1, 0], 0.66, 0.7),  # a mistake on the way is made good
-        ([0.9, 0.8, 0.8, 0.6], [1, 1, 0, 0], 0.95, 0.9),  # 0.8 would take both
-        ([0.9, 0.9, 0.8, 0.6], [1, 0, 1, 0], 0.95, np.nextafter(0.9, 2)),
-        ([1.0, 0.9], [0, 1], 0.95, np.nextafter(1.0, 2)),
-    ],
-)
-def test_choose_threshold(confidences, right, target, threshold):
-    truth, probabilities = two_way(confidences, right)
-    assert choose_threshold(truth, probabilities, target) == threshold
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_answers_at_or_above_the_chosen_threshold_are_right_often_enough(seed):
-    random = np.random.default_rng(seed)
-    confidence = random.integers(50, 101, 300) / 100  # with many ties
-    truth, probabilities = two_way(confidence, random.random(300) < confidence)
-    threshold = choose_threshold(truth, probabilities, 0.85)
-    answered = confidence >= threshold
-    assert answered.any()
-    assert (truth[answered] == 0).mean() >= 0.85
-    for lower in np.unique(confidence[~answered]):
-        assert (truth[confidence >= lower] == 0).mean() < 0.85
-
-
-def test_coverage_goes_from_the_surest_text_to_all():
-    table = evaluate.coverage(*two_way([0.6, 0.9, 0.8, 0.7], [0, 1, 0, 1]))
-    assert table["coverage"].tolist() == [0.25, 0.5, 0.75, 1.0]
-    assert table["threshold"].tolist() == [0.9, 0.8, 0.7, 0.6]
-    assert table["accuracy"].tolist() == [1.0, 0.5, pytest.approx(2 / 3), 0.5]
-
-
-# --- scores and rivals ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def few_draws(monkeypatch):
-    """2,000 macro F1 scores take seconds."""
-    monkeypatch.setattr(evaluate.scoring, "bootstrap", functools.partial(bootstrap, draws=50))
-
-
-@pytest.mark.usefixtures("few_draws")
-def test_scores_by_hand():
-    truth = np.array([0, 0, 0, 1, 1, 2])
-    guess = np.array([0, 0, 1, 1, 1, 1])
-    probabilities = np.full((6, 3), 0.1)
-    probabilities[np.arange(6), guess] = 0.8
-    given = scores(truth, probabilities, TOPICS)
-    assert given["n"] == 6
-    assert given["accuracy"] == wilson(4, 6)
-    assert given["per_topic"]["left"] == pytest.approx(
-        {"precision": 1.0, "recall": 2 / 3, "f1": 0.8, "n": 3}
-    )
-    assert given["per_topic"]["right"] == pytest.approx(
-        {"precision": 0.5, "recall": 1.0, "f1": 2 / 3, "n": 2}
-    )
-    assert given["per_topic"]["up"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 1}
-    assert given["macro_f1"]["value"] == pytest.approx((0.8 + 2 / 3) / 3)
-    assert given["macro_f1"]["low"] <= given["macro_f1"]["value"] <= given["macro_f1"]["high"]
-    assert given["log_loss"] == pytest.approx(-(4 * np.log(0.8) + 2 * np.log(0.1)) / 6)
-    assert given["ece"] == pytest.approx(0.8 - 4 / 6)
-
-
-@pytest.mark.usefixtures("few_draws")
-def test_scores_of_a_part_that_lacks_a_topic():
-    given = scores(np.array([0, 1]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]), TOPICS)
-    assert given["per_topic"]["up"]["n"] == 0
-    assert given["log_loss"] == pytest.approx(-np.log(0.8))
-
-
-def test_baseline_learns_what_marks_a_topic():
-    texts = [f"{word} and the rest of it" for word in ("tractor", "lighthouse") for _ in range(5)]
-    model = evaluate.baseline(texts, ["farm"] * 5 + ["sea"] * 5)
-    assert model.predict(["a tractor", "the lighthouse"]).tolist() == ["farm", "sea"]
+    texts, topics = parts["test"]["text"].tolist(), parts["test"]["topic"].to_numpy()
+    given = {"time": time, "test_texts": texts, "test_topics": topics, "n": len(texts)}
+    left = typed("04-05", parts=parts, **given)
+    ours = evaluate.baseline(parts["train"]["text"].tolist(), parts["train"]["topic"].tolist())
+    assert left["rival"].predict(texts).tolist() == ours.predict(texts).tolist()
+    assert [str(step) for _, step in left["rival"].steps] == [str(step) for _, step in ours.steps]
 
 
 @pytest.mark.parametrize(
@@ -203,112 +108,132 @@ def test_baseline_learns_what_marks_a_topic():
         (0, 0, 1.0),
     ],
 )
-def test_mcnemar_p_is_the_two_sided_binomial_of_the_rows_that_differ(only_model, only_rival, p):
-    model = np.array([1] * only_model + [0] * only_rival + [1] * 90 + [0] * 7, dtype=bool)
-    rival = np.array([0] * only_model + [1] * only_rival + [1] * 90 + [0] * 7, dtype=bool)
-    assert mcnemar_p(model, rival) == pytest.approx(p)
+def test_mcnemar_is_the_two_sided_binomial_of_the_rows_that_differ(only_model, only_rival, p):
+    counts = [only_model, only_rival, 90, 7]
+    right = np.repeat([True, False, True, False], counts)
+    rival = np.repeat(["b", "a", "a", "b"], counts)
+    score = {"value": 0.9}
+    given = {"right": right, "rival_says": rival, "test_topics": np.array(["a"] * len(rival))}
+    given |= {"accuracy": score, "rival_score": score, "n": len(rival), "never": []}
+    assert typed("04-12", **given)["p"] == pytest.approx(p)
 
 
-@pytest.mark.parametrize(
-    ("model", "rival", "p", "sentence"),
-    [
-        (
-            0.97,
-            0.93,
-            0.012,
-            "The fine-tuned model is ahead of X by 4.0 points (n = 206, McNemar p = 0.012).",
-        ),
-        (
-            0.91,
-            0.97,
-            0.003,
-            "The fine-tuned model is behind X by 6.0 points (n = 206, McNemar p = 0.003).",
-        ),
-        (
-            0.96,
-            0.95,
-            0.38,
-            "no difference that n = 206 can prove (ahead by 1.0 points here, McNemar p = 0.38).",
-        ),
-        (
-            0.95,
-            0.96,
-            0.38,
-            "no difference that n = 206 can prove (behind by 1.0 points here, McNemar p = 0.38).",
-        ),
-        (
-            0.96,
-            0.96,
-            1.0,
-            "no difference that n = 206 can prove (equal on this test set, McNemar p = 1.00).",
-        ),
-        (0.96, 0.95, 0.05, "no difference that n = 206 can prove"),
-    ],
-)
-def test_verdict_claims_no_more_than_the_test_shows(model, rival, p, sentence):
-    given = verdict(model, rival, p, 206, name="X")
-    assert sentence in given
-    assert given.startswith("The fine-tuned model ")
-    assert given.count("X") == 1
+def test_pairs_of_topics_are_counted_both_ways():
+    test_topics, says = np.array(list("aabbcc")), np.array(list("abbaca"))
+    left = typed("04-30", test_topics=test_topics, says=says, right=test_topics == says)
+    assert left["pairs"].to_numpy().tolist() == [["a / b", 4, 2], ["a / c", 4, 1]]
+    left = typed("04-30", test_topics=says, says=says, right=says == says)
+    assert left["pairs"].empty
 
 
-# --- what is written down ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
+def test_the_temperature_that_is_typed_is_the_library_s(scale):
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2 * scale, (80, 3)).astype(np.float32)
+    labels = logits.argmax(axis=1)
+    labels[:15] = random.integers(3, size=15)
+    _agree(logits, labels)
 
 
-@pytest.fixture
-def part() -> pd.DataFrame:
+def test_the_temperature_of_a_validation_part_without_mistakes():
+    logits = np.eye(3, dtype=np.float32)[np.arange(12) % 3] * 9
+    _agree(logits, np.arange(12) % 3)
+
+
+def _agree(logits, labels):
+    class Model:
+        def logits(self, texts):
+            return logits
+
+    topics = list("abc")
+    frame = pd.DataFrame({"text": "x", "topic": [topics[i] for i in labels]})
+    parts = {"val": frame, "test": frame}
+    typed("04-07", model=Model(), logits={"test": logits}, parts=parts, topics=topics)  # it asserts
+
+
+def test_mistakes_are_sorted_begin_with_20_words_at_most_and_match_by_row():
     texts = [" ".join(f"text{i}word{j}" for j in range(30)) for i in range(6)]
-    return pd.DataFrame(
-        {
-            "text": texts,
-            "topic": ["left", "right", "up"] * 2,
-            "source_id": [f"id{i}" for i in range(6)],
-        }
-    )
+    topics, says = list("abcabc"), np.array(list("bbacbb"))
+    sources = [f"id{i}" for i in range(6)]
+    test = pd.DataFrame({"text": texts, "topic": topics, "source_id": sources})
+    confidence = np.array([0.7, 0.99, 0.6, 0.95, 0.5, 0.8])
+    given = {"confidence": confidence, "right": says == np.array(topics), "rival_says": says}
+    left = typed("04-20", parts={"test": test}, says=says, mistakes_shown=8, **given)
+    wrong = left["wrong"]
+    assert wrong["source_id"].tolist() == ["id3", "id5", "id0", "id2"]
+    for number, begins in zip((3, 5, 0, 2), wrong["begins"], strict=True):
+        assert begins.removesuffix(" …").split() == texts[number].split()[:20]
+    columns = ["source_id", "topic", "predicted", "confidence", "baseline"]
+    assert list(left["table"].columns) == columns
+    assert "word" not in left["table"].to_csv()
+    shown = typed("04-20", parts={"test": test}, says=says, mistakes_shown=2, **given)["wrong"]
+    assert shown["source_id"].tolist() == ["id3", "id5"]
+
+
+@pytest.mark.parametrize(("threshold", "not_sure"), [(0.95, 1.0), (0.5, 0.0)])
+def test_off_topic_texts_under_the_threshold_are_not_sure(threshold, not_sure):
+    def predict(texts):
+        return np.tile([0.9, 0.0, 0.1], (len(texts), 1))
+
+    class Model:
+        def logits(self, texts):
+            return np.log(np.maximum(predict(texts), 1e-9))
+
+    given = {"model": Model(), "temperature": 1.0, "topics": list("abc"), "threshold": threshold}
+    left = typed("04-35", "04-35-kinds", behaviour=behaviour, **given)
+    assert left["strays"]["not_sure"].mean() == not_sure
+    assert left["strays"]["kind"].value_counts().min() >= 5
+    assert len(left["strays"]) == sum(rate["n"] for rate in left["strays_rates"].values())
+    assert left["surest"]["text"].map(lambda text: len(text.split())).max() <= 21
+    assert set(left["strays"]["taken for"]) == {"a"}
+
+
+# --- catching up ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def table(part) -> pd.DataFrame:
-    """Rows 0, 2, 3 and 5 are wrong, the surest of them 3, then 5, 0, 2."""
-    sure = {0: (1, 0.7), 1: (1, 0.99), 2: (0, 0.6), 3: (2, 0.95), 4: (1, 0.5), 5: (1, 0.8)}
-    probabilities = np.array(
-        [[p if i == k else (1 - p) / 2 for i in range(3)] for k, p in sure.values()]
-    )
-    return predictions(part, probabilities, TOPICS, rival=np.array(["left"] * 6))
+def report(tmp_path, monkeypatch) -> Run:
+    """A run whose model says what a table says: 30 validation texts of two topics."""
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path))
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (30, 2)).astype(np.float32)
+
+    class Model:
+        topics = ("a", "b")
+
+        def __init__(self, folder):
+            assert folder == tmp_path / "mine" / "model"
+
+        def logits(self, texts):
+            return logits[[int(text) for text in texts]]
+
+    val = pd.DataFrame({"text": [str(i) for i in range(30)], "topic": "a"})
+    val.loc[logits.argmax(axis=1) == 1, "topic"] = "b"
+    val.loc[:4, "topic"] = "a"
+    asked = []
+    monkeypatch.setattr(finetune, "catch_up", asked.append, raising=False)
+    monkeypatch.setattr(finetune, "Classifier", Model)
+    monkeypatch.setattr(evaluate, "read_split", lambda folder: {"val": val})
+    run = Run("mine")
+    run.asked, run.expected = asked, (logits, (val["topic"] == "b").to_numpy().astype(int))
+    return run
 
 
-def test_predictions_columns(part, table):
-    assert list(table.columns) == [
-        "source_id",
-        "topic",
-        "predicted",
-        "confidence",
-        "baseline",
-        "p_left",
-        "p_right",
-        "p_up",
-    ]
-    assert table["predicted"].tolist() == ["right", "right", "left", "up", "right", "right"]
-    assert table["confidence"].tolist() == [0.7, 0.99, 0.6, 0.95, 0.5, 0.8]
-    assert table["source_id"].tolist() == part["source_id"].tolist()
-    assert table[["p_left", "p_right", "p_up"]].sum(axis=1).to_numpy() == pytest.approx(
-        np.ones(6), abs=2e-6
-    )
+def test_catching_up_leaves_the_calibration_as_chapter_04_does(report, capsys):
+    evaluate.catch_up(report)
+    assert report.asked == [report]
+    assert capsys.readouterr().out.startswith("04_evaluate has not run here: ")
+    logits, truth = report.expected
+    given = json.loads(report.path("calibration.json").read_text())
+    assert set(given) == {"temperature", "threshold", "fitted_on"}
+    assert given["fitted_on"] == "val"
+    assert given["temperature"] == pytest.approx(evaluate.fit_temperature(logits, truth))
+    probabilities = evaluate.probabilities_of(logits, given["temperature"])
+    assert given["threshold"] == evaluate.choose_threshold(truth, probabilities, 0.99)
 
 
-def test_predictions_hold_no_text(table):
-    assert "word" not in table.to_csv()
-
-
-def test_confident_mistakes_are_sorted_and_begin_with_20_words_at_most(part, table):
-    wrong = confident_mistakes(part, table)
-    assert wrong["source_id"].tolist() == ["id3", "id5", "id0", "id2"]
-    assert wrong["confidence"].is_monotonic_decreasing
-    for number, begins in zip((3, 5, 0, 2), wrong["begins"], strict=True):
-        assert begins.removesuffix(" …").split() == part["text"][number].split()[:20]
-    assert confident_mistakes(part, table, n=2)["source_id"].tolist() == ["id3", "id5"]
-
-
-def test_confident_mistakes_match_by_place_not_by_index(part, table):
-    shuffled = part.set_index(pd.Index([5, 4, 3, 2, 1, 0]))
-    assert confident_mistakes(shuffled, table)["begins"].iloc[0].startswith("text3word0 ")
+def test_nothing_is_done_again(report, capsys):
+    report.write_json("calibration.json", {"temperature": 3.0})
+    evaluate.catch_up(report)
+    assert capsys.readouterr().out == ""
+    assert json.loads(report.path("calibration.json").read_text()) == {"temperature": 3.0}

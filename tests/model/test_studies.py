@@ -1,15 +1,23 @@
-"""The long studies: what is trained on what, one record at a time, going on after a stop, refusing other settings."""
+"""The long studies: what is trained on what, one record at a time, going on after a stop."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from scipy import stats
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from gpt2news import cli, finetune, split
-from gpt2news.evaluate import plans, studies
-from gpt2news.run import Run
+from gpt2news import finetune, split
+from gpt2news.run import ROOT, Run
+
+sys.path.append(str(ROOT / "benchmarks"))
+studies = importlib.import_module("studies")
 
 WORDS = {
     "sport": "goal keeper penalty cup striker",
@@ -20,7 +28,7 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def texts() -> pd.DataFrame:
-    """90 texts of three topics; the last ten are the first ten, nearly: twins that must stay together."""
+    """90 texts of three topics; the last ten are nearly the first ten: twins must stay together."""
     random = np.random.default_rng(0)
     rows = []
     for i in range(90):
@@ -37,8 +45,9 @@ def backbone(tmp_path_factory, texts) -> str:
     folder = tmp_path_factory.mktemp("backbone")
     tokenizer = finetune.train_tokenizer(texts["text"].tolist(), 400)
     torch.manual_seed(0)
-    config = GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0,
-                        pad_token_id=1)  # fmt: skip
+    shape = {"n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 2}
+    special = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
+    config = GPT2Config(vocab_size=len(tokenizer), **shape, **special)
     GPT2LMHeadModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
@@ -61,6 +70,8 @@ def run(tmp_path, monkeypatch, texts, backbone) -> Run:
     }
     run.path("model").mkdir()
     run.write_json("model/training.json", training)
+    config = Path(backbone, "config.json").read_text(encoding="utf-8")
+    run.path("model", "config.json").write_text(config, encoding="utf-8")
     return run
 
 
@@ -70,7 +81,7 @@ def pretend(unit, settings):
 
 def test_folds_score_every_text_once_a_seed_and_never_part_twins(texts):
     parts = {"train": texts.iloc[:60], "val": texts.iloc[60:75], "test": texts.iloc[75:]}
-    units = list(plans.fold_units(parts, folds=5, seeds=2))
+    units = list(studies.fold_units(parts, folds=5, seeds=2))
     assert [unit.facts for unit in units[:2]] == [{"fold": 1, "seed": 0}, {"fold": 2, "seed": 0}]
     assert len({unit.name for unit in units}) == 10
     for seed in (0, 1):
@@ -92,15 +103,15 @@ def test_samples_are_nested_and_keep_the_topics_in_proportion():
     train = pd.DataFrame(
         {"topic": ["a"] * 600 + ["b"] * 300 + ["c"] * 100, "source_id": map(str, range(1000))}
     )
-    small, large = (plans.nested_sample(train, n, seed=3) for n in (50, 200))
+    small, large = (studies.nested_sample(train, n, seed=3) for n in (50, 200))
     assert set(small["source_id"]) <= set(large["source_id"])
     assert large["topic"].value_counts().to_dict() == {"a": 120, "b": 60, "c": 20}
-    assert set(small["source_id"]) != set(plans.nested_sample(train, 50, seed=4)["source_id"])
+    assert set(small["source_id"]) != set(studies.nested_sample(train, 50, seed=4)["source_id"])
 
 
 def test_the_curve_ends_with_all_texts_and_leaves_out_sizes_that_miss_a_topic():
     texts = pd.DataFrame({"topic": ["a"] * 480 + ["b"] * 10, "source_id": map(str, range(490))})
-    units = list(plans.curve_units({"train": texts, "val": texts, "test": texts}, seeds=1))
+    units = list(studies.curve_units({"train": texts, "val": texts, "test": texts}, seeds=1))
     assert [unit.facts["texts"] for unit in units] == [100, 200, 400, 490]
 
 
@@ -113,25 +124,37 @@ def test_the_curve_ends_with_all_texts_and_leaves_out_sizes_that_miss_a_topic():
             "mean@128+frozen",
             {"pooling": "mean", "max_length": 128, "freeze": 4, "learning_rate": 0.01},
         ),
-        ("article", plans.ARTICLE),
     ],
 )
 def test_rows_of_the_ablation(row, options):
-    assert plans.parse_row(row, blocks=4, rate=0.001) == options
+    assert studies.parse_row(row, blocks=4, rate=0.001) == options
 
 
 @pytest.mark.parametrize(
-    "row", ["last", "sum@128", "last@x", "last@128+", "last@128+scratch+frozen", ""]
+    "row",
+    [
+        "last",
+        "sum@128",
+        "left@128",
+        "article",
+        "last@x",
+        "last@128+",
+        "last@128+scratch+frozen",
+        "",
+    ],
 )
 def test_a_row_that_cannot_be_read_says_how_to_write_one(row):
-    with pytest.raises(plans.StudyError, match=r"write pooling@tokens, say last@128"):
-        plans.parse_row(row, blocks=4, rate=0.001)
+    with pytest.raises(studies.StudyError, match=r"write pooling@tokens .*, say last@128"):
+        studies.parse_row(row, blocks=4, rate=0.001)
 
 
 def test_the_whole_table_has_what_the_backbone_can_read():
-    rows = plans.ablation_rows({"pooling": "mean", "max_length": 128}, longest=256)
-    assert rows == ["mean@128", "last@128", "first@128", "left@128", "flat@128", "mean@64", "mean@256",
-                    "mean@128+scratch", "mean@128+frozen", "article"]  # fmt: skip
+    rows = studies.ablation_rows({"pooling": "mean", "max_length": 128}, longest=256)
+    heads = ["mean@128", "last@128", "first@128"]
+    assert rows == [*heads, "mean@64", "mean@256", "mean@128+scratch", "mean@128+frozen"]
+    words = [studies.reading(row) for row in rows]
+    assert words[0] == "mean of all tokens"
+    assert words[-2:] == ["mean of all tokens, from scratch", "mean of all tokens, backbone frozen"]
 
 
 def test_goes_on_after_a_stop_and_adds_what_is_asked_for_later(run):
@@ -225,23 +248,130 @@ def test_a_real_training_learns_and_is_recorded(run):
         assert record["accuracy"] == record["right"] / record["n"] >= 0.8
         assert record["baseline"] >= 0.8
         assert {"macro_f1", "log_loss", "ece", "ece_before", "temperature"} <= set(record)
-        assert all(sum(row) == pytest.approx(1, abs=1e-3) for row in record["answers"].values())
-    scored = [i for record in result["units"].values() for i in record["answers"]]
-    assert len(scored) == len(set(scored)) == 90
+    assert sum(record["n"] for record in result["units"].values()) == 90
 
 
-def test_the_command_runs_one_row_and_says_what_is_wrong(run, capsys):
-    def evaluate(*arguments):
-        return cli.main(["evaluate", "--profile", "mine", *arguments]), capsys.readouterr()
+def test_the_command_runs_one_row_sums_up_and_says_what_is_wrong(run, capsys):
+    def command(*arguments):
+        return studies.main(["--run", "mine", *arguments]), capsys.readouterr()
 
-    code, told = evaluate("--ablation", "last@16", "--seeds", "2", "--epochs", "1")
+    code, told = command("--ablation", "last@16", "--seeds", "2", "--epochs", "1")
     assert code == 0, told.err
     assert "[2/2] last@16, seed 1: accuracy" in told.out
     assert set(studies.load(run, "ablation")["units"]) == {"last@16, seed 0", "last@16, seed 1"}
-    code, told = evaluate("--ablation", "worst@16")
+    summary = json.loads(run.path("studies", "summary.json").read_text())
+    assert (summary["folds"], summary["curve"]) == (None, None)
+    (row,) = summary["ablation"]
+    assert (row["row"], row["tokens"], row["runs"]) == ("last@16", 16, 2)
+    assert row["again"] == "python benchmarks/studies.py --run mine --ablation last@16"
+    assert run.path("studies", "ablation.png").stat().st_size > 1000
+    code, told = command("--ablation", "worst@16")
     assert (code, told.out) == (2, "")
-    assert "gpt2news evaluate: ablation row 'worst@16'" in told.err
+    assert "studies: ablation row 'worst@16'" in told.err
     run.path("model", "training.json").unlink()
-    code, told = evaluate("--curve")
+    code, told = command("--curve")
     assert code == 2
     assert "run chapter 03_finetune first" in told.err
+
+
+# --- what the records say ------------------------------------------------------------------------
+
+SETTINGS = {"max_length": 128, "epochs": 2, "folds": 2}
+
+
+def test_corrected_difference_is_wider_than_the_plain_t_test():
+    differences = np.array([0.01, 0.02, 0.00, 0.03, 0.02, 0.01])
+    given = studies.corrected_difference(differences, train=400, test=100)
+    plain = stats.ttest_1samp(differences, 0)
+    assert given["value"] == pytest.approx(0.015)
+    assert given["p"] > plain.pvalue
+    widening = np.sqrt((1 / 6 + 100 / 400) / (1 / 6))
+    half = stats.sem(differences) * stats.t.ppf(0.975, 5) * widening
+    assert given["high"] - given["value"] == pytest.approx(half)
+    none = studies.corrected_difference(np.zeros(4), 4, 1)
+    assert none == {"value": 0, "low": 0, "high": 0, "p": 1.0}
+
+
+def ablation(accuracies: dict[str, list[float]]) -> dict:
+    units = {
+        f"{row}, seed {seed}": {
+            "row": row, "seed": seed, "accuracy": accuracy,
+            "max_length": 128, "log_loss": 0.2, "seconds": 30.0,
+        }
+        for row, several in accuracies.items()
+        for seed, accuracy in enumerate(several)
+    }  # fmt: skip
+    return {"settings": SETTINGS, "units": units, "wanted": list(units)}
+
+
+def test_the_table_of_the_ablation():
+    study = ablation({"last@128": [0.90, 0.92, 0.94], "mean@128+scratch": [0.5]})
+    table = studies.ablation_table(study, "run --ablation")
+    assert table["again"].tolist() == [
+        "run --ablation last@128",
+        "run --ablation mean@128+scratch",
+    ]
+    numbers = table.loc[0, ["runs", "accuracy", "sd", "low", "high"]].tolist()
+    assert numbers == [3, pytest.approx(0.92), pytest.approx(0.02), 0.90, 0.94]
+    assert table["sd"][1] is None or np.isnan(table["sd"][1])
+
+
+def folds(*accuracies: float) -> dict:
+    fold = {
+        "baseline": 0.95,
+        "macro_f1": 0.9,
+        "ece_before": 0.05,
+        "ece": 0.02,
+        "train": 80,
+        "n": 20,
+    }
+    units = {str(i): {**fold, "seed": 0, "accuracy": value} for i, value in enumerate(accuracies)}
+    return {"settings": SETTINGS, "units": units, "wanted": [*units, "one more"]}
+
+
+def test_the_summary_of_the_folds():
+    summary = studies.folds_summary(folds(0.9, 0.8))
+    assert (summary["runs"], summary["wanted"], summary["seeds"]) == (2, 3, 1)
+    assert summary["accuracy"]["mean"] == pytest.approx(0.85)
+    assert summary["difference"]["value"] == pytest.approx(-0.1)
+    assert summary["verdict"].startswith(
+        "Over 2 folds (128 tokens, epochs 2), fine-tuned model against rival: "
+        "no difference that they can prove, -10.0 points"
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "told"),
+    [
+        ((0.99, 0.989, 0.988), ": ahead, +3.9 points ("),
+        ((0.90, 0.899, 0.898), ": behind, -5.1 points ("),
+        ((0.95, 0.95), ": no difference that they can prove, +0.0 points (+0.0 to +0.0)"),
+    ],
+)
+def test_the_verdict_of_the_folds(accuracies, told):
+    assert told in studies.folds_summary(folds(*accuracies))["verdict"]
+
+
+def test_one_fold_has_no_verdict():
+    summary = studies.folds_summary(folds(0.9))
+    assert "difference" not in summary
+    assert "verdict" not in summary
+    assert summary["accuracy"]["sd"] is None
+
+
+def test_all_studies_are_summed_up_in_figures_and_numbers(run):
+    assert studies.summarise(run) is None
+    curve = {
+        f"{n} texts, seed 0": {"texts": n, "seed": 0, "epochs": 2, "accuracy": a, "baseline": 0.9}
+        for n, a in ((50, 0.7), (1000, 0.95))
+    }
+    curve = {"settings": SETTINGS, "units": curve, "wanted": list(curve)}
+    known = {"folds": folds(0.9, 0.8), "ablation": ablation({"last@128": [0.9]}), "curve": curve}
+    for name, study in known.items():
+        run.write_json(f"studies/{name}.json", study)
+    summary = studies.summarise(run)
+    assert summary == json.loads(run.path("studies", "summary.json").read_text())
+    assert summary["ablation"][0]["sd"] is None
+    assert [row["texts"] for row in summary["curve"]] == [50, 1000]
+    for name in ("folds", "ablation", "learning_curve"):
+        assert run.path("studies", f"{name}.png").stat().st_size > 1000

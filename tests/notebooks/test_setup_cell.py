@@ -1,6 +1,7 @@
-"""The five notebooks as Colab runs them: no library there, a stand-in `google.colab`, the clone taken from a local address.
+"""The set-up cell on a stand-in Colab, and the five notebooks there with their exercises solved.
 
-The notebooks carry the solutions of their exercises here, so that the same run also says whether those are right.
+The host is an environment that has all packages but not this library. `git` copies this tree, and
+`pip` installs by a path file: both write down what they were asked.
 """
 
 import json
@@ -10,19 +11,17 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import zipfile
-from importlib import metadata
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from gpt2news import colab, links
 from gpt2news.explore import load_corpus
-from gpt2news.run import ROOT
-from newsreport import CHAPTERS, NOTEBOOKS
+from gpt2news.run import CHAPTERS, ROOT, parameters_of
 
-LACKING = "pooch"  # a small package that the stand-in host does not have
+NOTEBOOKS = ROOT / "notebooks"
+OURS = "https://github.com/ada/gpt2-news"
+# What makes a run short; a name that a chapter does not have is left out.
 SMALL = {
     "01_explore": {"dataset": "small.csv"},
     "02_split": {"dataset": "small.csv"},
@@ -31,254 +30,225 @@ SMALL = {
     "05_deploy": {"timed_texts": 5},
 }
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\s*```python\n(.*?)\n```", re.DOTALL)
+GIT = """#!/bin/sh
+echo "$@" >> "$STAND_IN/git.log"
+for target; do :; done
+cp -r "$STAND_IN/origin" "$target"
+"""
+PIP = """
+import os, pathlib, sys, sysconfig
+home = pathlib.Path(os.environ["STAND_IN"])
+with open(home / "pip.log", "a") as log:
+    print(*sys.argv[1:], file=log)
+if sys.argv[1] == "freeze":
+    print("numpy==2.0.0\\ntorch==2.9.0+cu128\\nodd @ file:///somewhere/odd.whl\\n# a comment")
+else:
+    folder = pathlib.Path(sys.argv[-1].partition("[")[0]).resolve()
+    site = pathlib.Path(sysconfig.get_path("purelib"))
+    (site / "gpt2news.pth").write_text(str(folder / "lib"))
+"""
 VISIT = """
 import json, sys, papermill
-for chapter, values in json.loads(sys.argv[1]).items():
-    print(chapter, flush=True)
-    papermill.execute_notebook(f"{chapter}.ipynb", f"{chapter}.ipynb", values, kernel_name="python3", progress_bar=False)
+name, values = sys.argv[1], json.loads(sys.argv[2])
+papermill.execute_notebook(name, name, values, kernel_name="python3", progress_bar=False)
 """
-STAND_IN = "from types import SimpleNamespace\ndrive = SimpleNamespace(mount=lambda folder: print('mounted', folder))\n"
 
 
-def solved(chapter: str) -> nbformat.NotebookNode:
-    """A notebook with the folded solution of each exercise in the place of `answer = None`."""
-    notebook = nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", as_version=4)
+def notebook(chapter: str) -> nbformat.NotebookNode:
+    """A chapter whose set-up cell names the stand-in address, its exercises solved."""
+    found = nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", as_version=4)
     solution = None
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and (found := SOLUTION.findall(cell.source)):
-            (solution,) = found
-        elif "exercise" in cell.metadata.get("tags", []):
+    for cell in found.cells:
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "markdown" and (code := SOLUTION.findall(cell.source)):
+            (solution,) = code
+        elif "setup" in tags:
+            cell.source, places = re.subn(
+                r'address, tag = "[^"]+"', f'address, tag = "{OURS}"', cell.source
+            )
+            assert places == 1
+        elif "exercise" in tags:
             cell.source, places = re.subn(
                 r"^answer = None.*$", lambda _, code=solution: code, cell.source, flags=re.MULTILINE
             )
             assert places == 1
             solution = None
-    return notebook
-
-
-def wheel_of(package: str, folder: Path) -> Path:
-    """An installed pure-Python package, put back into a wheel: what the simulated pip finds."""
-    distribution = metadata.distribution(package)
-    wheel = folder / f"{package}-{distribution.version}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for file in distribution.files:
-            if (
-                ".." not in file.parts
-                and "__pycache__" not in file.parts
-                and file.name not in ("INSTALLER", "REQUESTED")
-            ):
-                archive.write(file.locate(), str(file))
-    return wheel
+    return found
 
 
 def host(folder: Path) -> Path:
-    """A fresh environment that has what the tests' own has, by links, but neither gpt2-news nor `LACKING`; returns its Python."""
+    """A fresh environment with links to the packages of this one, but without this library."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / "bin" / "python"
     asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     there = Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())
-    left_out = re.compile(rf"(?i).*gpt2_?news.*|{LACKING}(-.*\.dist-info)?|google|__pycache__")
-    here = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
-    for entry in (e for place in here for e in place.iterdir()):
-        if not left_out.fullmatch(entry.name) and not (there / entry.name).exists():
-            (there / entry.name).symlink_to(entry)
-    google = there / "google"
-    google.mkdir()
-    for entry in (
-        e for place in here if (place / "google").is_dir() for e in (place / "google").iterdir()
-    ):
-        (google / entry.name).symlink_to(entry)
-    (google / "colab").mkdir()
-    (google / "colab" / "__init__.py").write_text(STAND_IN)
+    left_out = re.compile(r"(?i).*gpt2_?news.*|pip|__pycache__")
+    for kind in ("purelib", "platlib"):
+        for entry in Path(sysconfig.get_path(kind)).iterdir():
+            if not left_out.fullmatch(entry.name) and not (there / entry.name).exists():
+                (there / entry.name).symlink_to(entry)
+    (there / "pip").mkdir()
+    (there / "pip" / "__main__.py").write_text(PIP)
+    (folder / "bin" / "git").write_text(GIT)
+    (folder / "bin" / "git").chmod(0o755)
     return python
 
 
-def origin(folder: Path) -> Path:
-    """This tree as a repository with the version's tag, to be cloned from."""
-    left_out = shutil.ignore_patterns(
-        ".git", ".venv", "venv", ".lock", "build", "__pycache__", "*.egg-info", "raw", "[!R]*.part"
-    )
-    shutil.copytree(
-        ROOT,
-        folder,
-        ignore=lambda place, names: {
-            *left_out(place, names),
-            *(names if Path(place) == ROOT / "reports" else ()),
-        },
-    )
-    git = ["git", "-C", str(folder), "-c", "user.name=ada", "-c", "user.email=ada@example.org"]
-    for words in (
-        ["init", "--quiet"],
-        ["add", "--all"],
-        ["commit", "--quiet", "-m", "x"],
-        ["tag", f"v{links.version()}"],
-    ):
-        subprocess.run([*git, *words], check=True)
-    return folder
+class Colab:
+    """A machine with an empty content folder."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.content = folder, folder / "content"
+        self.content.mkdir()
+        self.python = host(folder / "host")
+        origin = folder / "origin"
+        left_out = shutil.ignore_patterns("__pycache__", "*.egg-info", "raw", "pretraining")
+        for name in ("lib", "notebooks", "data", "models", "deploy"):
+            shutil.copytree(ROOT / name, origin / name, ignore=left_out)
+        shutil.copy(ROOT / "pyproject.toml", origin)
+        dropped = ("PYTHONPATH", "GPT2NEWS_REPORTS", "GPT2NEWS_DATA", "VIRTUAL_ENV")
+        self.environment = {k: v for k, v in os.environ.items() if k not in dropped}
+        self.environment |= {
+            "COLAB_RELEASE_TAG": "simulated",
+            "STAND_IN": str(folder),
+            "PATH": f"{self.python.parent}:{os.environ['PATH']}",
+            "HOME": str(folder),
+        }
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """The host's Python in the content folder."""
+        return subprocess.run(
+            [str(self.python), *arguments],
+            cwd=self.content,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def log(self, program: str) -> list[str]:
+        file = self.folder / f"{program}.log"
+        return file.read_text().splitlines() if file.exists() else []
 
 
 @pytest.fixture(scope="module")
-def visit(tmp_path_factory):
-    """One visit to the stand-in Colab: `(folder of the executed notebooks, the host's Python)`."""
-    folder = tmp_path_factory.mktemp("colab")
-    content = folder / "content"
-    content.mkdir()
-    python = host(folder / "host")
-    (folder / "wheels").mkdir()
-    wheel_of(LACKING, folder / "wheels")
-    address = f"https://github.com/{links.repository()}"
-    environment = {
-        k: v
-        for k, v in os.environ.items()
-        if k not in ("PYTHONPATH", "GPT2NEWS_REPORTS", "VIRTUAL_ENV", "PIP_INDEX_URL")
-    }
-    environment |= {
-        "COLAB_RELEASE_TAG": "simulated", "PATH": f"{python.parent}:{os.environ['PATH']}", "HOME": str(folder), "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.file://{origin(folder / 'origin')}.insteadOf", "GIT_CONFIG_VALUE_0": address,
-        "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "wheels"), "PIP_CONFIG_FILE": os.devnull,
-    }  # fmt: skip
-    load_corpus("sample").groupby("topic").head(24).to_csv(content / "small.csv", index=False)
-    for chapter in CHAPTERS:
-        nbformat.write(solved(chapter), content / f"{chapter}.ipynb")
-    command = [
-        str(python),
-        "-c",
-        VISIT,
-        json.dumps({chapter: SMALL.get(chapter, {}) for chapter in CHAPTERS}),
-    ]
+def colab(tmp_path_factory) -> Colab:
+    return Colab(tmp_path_factory.mktemp("colab"))
+
+
+def setup_cell(chapter: str = "01_explore", solved: bool = True) -> str:
+    found = notebook(chapter) if solved else nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", 4)
+    (cell,) = [c for c in found.cells if "setup" in c.metadata.get("tags", [])]
+    return cell.source
+
+
+# --- the cell by itself -------------------------------------------------------------------------
+
+
+def test_elsewhere_it_does_nothing(colab):
+    environment = dict(colab.environment)
+    del colab.environment["COLAB_RELEASE_TAG"]
+    try:
+        done = colab.run("-c", setup_cell())
+    finally:
+        colab.environment = environment
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert colab.log("git") == colab.log("pip") == []
+
+
+def test_a_copy_without_an_address_says_so_in_a_line(colab):
+    cell = re.sub(r'address, tag = "[^"]+"', 'address, tag = "https://x/OWNER/y"', setup_cell())
+    done = colab.run("-c", cell)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "no public address yet" in line
+    assert "CONTRIBUTING.md" in line
+    assert colab.log("git") == colab.log("pip") == []
+
+
+@pytest.mark.parametrize("kernel", ["COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"])
+def test_it_clones_once_and_installs_under_the_versions_of_the_host(colab, kernel):
+    """Twice in one kernel and again in another one: the clone is made once, nothing is printed."""
+    before = len(colab.log("pip"))
+    code = setup_cell() + "\nimport gpt2news.run; print(gpt2news.run.ROOT)"
+    done = colab.run("-c", f"{setup_cell()}\n{code}", **{kernel: "simulated"})
+    assert done.returncode == 0, done.stderr
+    clone = colab.content / "gpt2-news"
+    assert done.stdout.split() == [str(clone)]
+    assert done.stderr == ""
+    tag = re.search(r'"(v[\d.]+)"', setup_cell()).group(1)
+    (asked,) = colab.log("git")
+    assert asked.startswith("clone -q ")
+    assert f"--depth 1 --branch {tag} {OURS} gpt2-news" in asked
+    assert "advice.detachedHead=false" in asked
+    freeze, install = colab.log("pip")[before : before + 2]
+    assert freeze == "freeze --exclude-editable"
+    assert install == "install -q -c host.txt -e gpt2-news[notebooks]"
+    fixed = (colab.content / "host.txt").read_text().split()
+    assert fixed == ["numpy==2.0.0", "torch==2.9.0+cu128"]
+
+
+def test_the_command_works_there_afterwards(colab):
+    assert colab.run("-c", setup_cell()).returncode == 0
+    done = colab.run("-m", "newsreport", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "report" in done.stdout
+
+
+def test_a_clone_that_fails_stops_the_cell(colab, tmp_path):
+    (tmp_path / "git").write_text("#!/bin/sh\necho fatal: no route >&2\nexit 128\n")
+    (tmp_path / "git").chmod(0o755)
+    empty = tmp_path / "content"
+    empty.mkdir()
     done = subprocess.run(
-        command, cwd=content, env=environment, capture_output=True, text=True, check=False
+        [str(colab.python), "-c", setup_cell()],
+        cwd=empty,
+        env=colab.environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    return content, python
+    assert done.returncode == 1
+    assert "fatal: no route" in done.stderr
+    assert list(empty.iterdir()) == []
 
 
-def setup_output(content: Path, chapter: str) -> str:
-    cells = nbformat.read(content / f"{chapter}.ipynb", as_version=4).cells
-    (cell,) = [c for c in cells if "setup" in c.metadata.get("tags", [])]
-    return "".join(output.text for output in cell.outputs)
+# --- the chapters there -------------------------------------------------------------------------
 
 
-def test_the_clone_is_shallow_at_the_tag_and_holds_the_run(visit):
-    content, _ = visit
-    clone = content / "gpt2-news"
-    ask = lambda *words: subprocess.run(
-        ["git", "-C", str(clone), *words], capture_output=True, text=True, check=True
-    ).stdout.strip()  # noqa: E731
-    assert ask("rev-parse", "--is-shallow-repository") == "true"
-    assert ask("describe", "--tags") == f"v{links.version()}"
-    run = clone / "reports" / "quick"
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    assert {"dataset", "split", "model", "test", "deploy"} <= set(metrics)
-    assert metrics["dataset"]["rows"] == 120
+@pytest.fixture(scope="module")
+def executed(colab):
+    """Runs a chapter on the stand-in, alone or after others, once; its cells."""
+    load_corpus("sample").groupby("topic").head(24).to_csv(colab.content / "small.csv", index=False)
+    kept = {}
 
+    def run(chapter: str) -> list[nbformat.NotebookNode]:
+        if chapter not in kept:
+            names = parameters_of(NOTEBOOKS / f"{chapter}.ipynb")
+            values = {name: v for name, v in SMALL[chapter].items() if name in names}
+            file = colab.content / f"{chapter}.ipynb"
+            nbformat.write(notebook(chapter), file)
+            done = colab.run("-c", VISIT, file.name, json.dumps(values))
+            assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+            kept[chapter] = nbformat.read(file, as_version=4).cells
+        return kept[chapter]
 
-def test_only_what_lacks_is_installed_once(visit):
-    content, python = visit
-    first, second = setup_output(content, "01_explore"), setup_output(content, "02_split")
-    assert [line for line in first.splitlines() if line.startswith("installing")] == [
-        f"installing {LACKING}>=1.8 …"
-    ]
-    assert "installing" not in second
-    where = f"import {LACKING}, torch, numpy, pandas\nfor m in {LACKING}, torch, numpy, pandas: print(m.__file__)"
-    files = subprocess.run(
-        [str(python), "-c", where], capture_output=True, text=True, check=True
-    ).stdout.split()
-    added, *kept = (Path(file).parent for file in files)
-    assert not added.is_symlink(), "the stand-in host was meant to lack it"
-    assert all(folder.is_symlink() for folder in kept), f"{kept}: replaced by the installation"
-
-
-def test_the_set_up_cell_says_versions_and_how_to_get_a_gpu(visit):
-    said = setup_output(visit[0], "03_finetune")
-    for name in ("Python", "torch", "transformers", "onnxruntime"):
-        assert re.search(rf"{name} \d+\.\d+", said), said
-    assert "GPU:" in said or "Runtime > Change runtime type > T4 GPU" in said
-    assert "keep_in_drive = True" in said
-    assert "Warning" not in said
-    assert len(said.splitlines()) <= 6
+    return run
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_every_solution_is_right(visit, chapter):
-    cells = nbformat.read(visit[0] / f"{chapter}.ipynb", as_version=4).cells
-    checks = [c for c in cells if "exercise" in c.metadata.get("tags", [])]
-    assert 3 <= len(checks) <= 5
+def test_every_solution_is_right(executed, chapter):
+    checks = [c for c in executed(chapter) if "exercise" in c.metadata.get("tags", [])]
+    assert 3 <= len(checks) <= 6
     for cell in checks:
-        verdict = "".join(
-            output.data.get("text/markdown", "") for output in cell.outputs if "data" in output
-        )
+        shown = [o.data.get("text/markdown", "") for o in cell.outputs if "data" in o]
+        verdict = "".join(shown)
         assert verdict.startswith("**Right.**"), f"{cell.source}\n{verdict}"
 
 
-# --- the parts, one by one ------------------------------------------------------------------------------------------
-
-
-def test_what_must_stay_is_never_asked_for_but_named_when_it_is_too_old(monkeypatch):
-    _, requirements = colab.wanted()
-    assert not {"ipykernel", "ipywidgets", "jupyterlab"} & {r.name for r in requirements}, (
-        "the host runs on its own"
-    )
-    versions = {
-        r.name: "999" for r in requirements if not any(s.operator == "<" for s in r.specifier)
-    }
-    monkeypatch.setattr(colab, "installed", lambda name: versions.get(name, "5.1"))
-    assert colab.lacking(requirements) == []
-    versions |= {"papermill": None, "pooch": "1.0"}
-    assert {word.partition(">")[0] for word in colab.lacking(requirements)} == {
-        "papermill",
-        "pooch",
-    }
-    versions["torch"] = "2.1.0+cu118"
-    with pytest.raises(
-        colab.HostError,
-        match=r"torch 2.1.0\+cu118 \(needed: >=2.6\), and they are not replaced here",
-    ):
-        colab.lacking(requirements)
-
-
-def test_pip_is_told_to_keep_torch_numpy_pandas_as_they_are(monkeypatch):
-    seen = {}
-
-    def pip(command, **_):
-        seen["command"] = command
-        seen["fixed"] = Path(command[command.index("--constraint") + 1]).read_text()
-        return subprocess.CompletedProcess(command, 1, "", "ERROR: no such package")
-
-    monkeypatch.setattr(colab.subprocess, "run", pip)
-    with pytest.raises(
-        colab.HostError, match=r"could not install pooch>=1\.8: ERROR: no such package"
-    ):
-        colab.install(["pooch>=1.8"])
-    fixed = [
-        f"{name}=={metadata.version(name)}"
-        for name in ("torch", "numpy", "pandas", "ipykernel", "ipywidgets", "jupyterlab")
-    ]
-    assert seen["fixed"].split() == fixed
-    assert not any(re.match(r"(torch|numpy|pandas)\b", word) for word in seen["command"])
-
-
-def test_runs_can_be_kept_in_drive(tmp_path, monkeypatch):
-    (tmp_path / "google" / "colab").mkdir(parents=True)
-    (tmp_path / "google" / "colab" / "__init__.py").write_text(STAND_IN)
-    for name in [name for name in sys.modules if name == "google" or name.startswith("google.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("GPT2NEWS_REPORTS", "")
-    folder = colab.keep_in_drive(str(tmp_path / "drive"))
-    assert folder == tmp_path / "drive" / "MyDrive" / "gpt2-news" / "reports"
-    assert os.environ["GPT2NEWS_REPORTS"] == str(folder)
-    for name in [name for name in sys.modules if name == "google" or name.startswith("google.")]:
-        monkeypatch.delitem(sys.modules, name)
-
-
-def test_the_set_up_cell_is_the_same_everywhere_and_installs_nothing_by_name():
-    sources = {
-        cell.source
-        for chapter in CHAPTERS
-        for cell in nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", as_version=4).cells
-        if "setup" in cell.metadata.get("tags", [])
-    }
-    (source,) = sources
-    assert f'"v{links.version()}"' in source, "run `make links`"
-    assert "pip" not in source
+def test_the_run_is_in_the_clone(colab, executed):
+    executed("02_split")
+    run = colab.content / "gpt2-news" / "reports" / "quick"
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert {"dataset", "split"} <= set(metrics)
+    assert metrics["dataset"]["rows"] == 120

@@ -1,22 +1,24 @@
-"""Figures with controls: live in a front end that may be asked, a plain figure where nobody is."""
+"""Figures with controls, figures that chapters share, and labels that are safe to show."""
+
+import html
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
+import pandas as pd
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from gpt2news import show, sketches
+from gpt2news import show
 from gpt2news.run import Run
 
 mpl.use("agg")
 
 ASK = """
 from gpt2news import run, show
-def draw(text="first"):
+def draw(text="first", size=2):
     figure = show.plt.figure(figsize=(1, 1))
-    return figure, f"a drawing of {text}"
-show.play(draw, run.Run("x"), "drawn", text="")
+    return figure, f"a drawing of {text}, {size}"
+show.play(draw, run.Run("x"), "drawn", text="", size=(1, 5))
 """
 
 
@@ -31,13 +33,19 @@ def kernel(tmp_path_factory):
     manager.shutdown_kernel(now=True)
 
 
+def ask(kernel, code: str, live: bool) -> list[dict]:
+    """Run code in a kernel; its messages."""
+    shown = []
+    reply = kernel.execute_interactive(code, allow_stdin=live, output_hook=shown.append, timeout=60)
+    assert reply["content"]["status"] == "ok", reply["content"]
+    return shown
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_play_shows_controls_only_where_somebody_is(kernel, live):
     client, file = kernel
     file.unlink(missing_ok=True)
-    shown = []
-    reply = client.execute_interactive(ASK, allow_stdin=live, output_hook=shown.append, timeout=60)
-    assert reply["content"]["status"] == "ok", reply["content"]
+    shown = ask(client, ASK, live)
     assert file.exists()
     kinds = [
         kind
@@ -51,7 +59,27 @@ def test_play_shows_controls_only_where_somebody_is(kernel, live):
     assert ("application/vnd.jupyter.widget-view+json" in kinds) == live
     if not live:
         assert "image/png" in kinds
-        assert texts == ["a drawing of first"]
+        assert texts == ["a drawing of first, 2"]
+
+
+def test_live_controls_start_with_the_functions_defaults(kernel):
+    """So the figure that a reader finds is the one that the page shows, and not an empty one."""
+    shown = ask(kernel[0], ASK, live=True)
+    values = {}  # of each control, as a front end would have them in the end
+    for message in shown:
+        if message["msg_type"] in ("comm_open", "comm_msg"):
+            content = message["content"]
+            state = content["data"].get("state", {})
+            values.setdefault(content["comm_id"], {}).update(state)
+    values = {state["_model_name"]: state.get("value") for state in values.values()}
+    assert values["TextModel"] == "first"
+    assert values["IntSliderModel"] == 2
+    drawn = [
+        m["content"]["data"]["text/plain"]
+        for m in shown
+        if m["msg_type"] == "display_data" and "image/png" in m["content"]["data"]
+    ]
+    assert drawn == ["a drawing of first, 2"]
 
 
 def test_what_is_shown_without_a_run_is_not_saved(tmp_path, monkeypatch):
@@ -61,75 +89,84 @@ def test_what_is_shown_without_a_run_is_not_saved(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.png"))
 
 
-def test_a_cut_word_has_another_colour_and_lines_are_wrapped():
-    figure = sketches.tokens([" the", " ke", "eper", " saved", "."] * 6, list(range(30)), width=40)
-    patches = figure.axes[0].patches
-    assert len(patches) == 30
-    assert len({round(p.get_y()) for p in patches}) > 1
-    whole, part, _, _, mark = (p.get_facecolor()[:3] for p in patches[:5])
-    assert len({whole, part, mark}) == 3
+# --- what comes from the data is safe to show ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("sport", "sport"),
+        ("two\nlines\tand  spaces ", "two lines and spaces"),
+        ("turned\u202eround", "turned round"),
+        ("x" * 50, "x" * 31 + "…"),
+        (7, "7"),
+    ],
+)
+def test_plain_is_one_short_line(label, shown):
+    assert show.plain(label) == shown
+
+
+@pytest.mark.parametrize("label", ["$a$", "<b>", "A & B", "a|b", "`code`", "![i](u)", "*a*_b_"])
+def test_plain_with_markup_has_no_markup_left(label):
+    text = show.plain(label, markup=True)
+    bare = text.replace("<span>$</span>", "")
+    assert not set("$<>|`*_[]!") & set(bare)
+    assert html.unescape(text.replace("<span>", "").replace("</span>", "")) == label
+
+
+def test_a_topic_with_dollars_is_no_formula_in_a_figure():
+    show.style()
+    figure = show.intervals({"$x^2$": {"value": 0.5, "low": 0.4, "high": 0.6}}, "$score")
+    (text,) = figure.axes[0].get_yticklabels()
+    assert text.get_text() == "$x^2$"
+    assert not text.get_parse_math()
+    figure.canvas.draw()
     plt.close(figure)
 
 
-def test_words_of_a_shared_run_are_coloured():
-    figure = sketches.shared_runs(["a b c d e x", "y a b c d e"], 5)
-    colours = [p.get_facecolor() for p in figure.axes[0].patches]
-    assert colours[:5] == colours[7:] == [colours[0]] * 5
-    assert colours[5] == colours[6] != colours[0]
+def test_dollars_in_a_table_open_no_formula_and_markup_is_escaped():
+    shown = show.table(pd.DataFrame({"text": ["$5m to $6m", "<script>"]})).data
+    assert "<span>$</span>5m to <span>$</span>6m" in shown
+    assert "<script>" not in shown
+
+
+# --- dots with intervals ------------------------------------------------------------------------
+
+
+def test_dots_stand_where_the_values_are_and_quiet_rows_are_grey():
+    rows = pd.DataFrame(
+        {
+            "label": ["all", "few"],
+            "value": [0.9, 0.5],
+            "low": [0.8, 0.1],
+            "high": [1.0, 0.9],
+            "colour": [show.MODEL, show.QUIET],
+        }
+    )
+    figure = show.dots(rows, "accuracy")
+    axis = figure.axes[0]
+    spans = [line.get_xdata() for line in axis.lines]
+    assert [list(map(float, s)) for s in spans] == [[0.8, 1.0], [0.9], [0.1, 0.9], [0.5]]
+    colours = [label.get_color() for label in axis.get_yticklabels()]
+    assert colours[0] != colours[1]
+    assert not axis.texts
     plt.close(figure)
 
 
-def test_padding_shows_the_positions_of_each_side():
-    figure = sketches.padding([" a", " long", " text", "."], [" short", "."])
-    assert len(figure.axes[0].patches) == 4 * 4
-    small = [text.get_text() for text in figure.axes[0].texts[1::2]]
-    assert small == ["0", "1", "2", "3", "0", "1", "", "", "0", "1", "2", "3", "", "", "2", "3"]
+def test_the_first_interval_is_the_model_and_its_value_is_written():
+    scores = {name: {"value": v, "low": v, "high": v} for name, v in (("a", 0.5), ("b", 0.25))}
+    figure = show.intervals(scores, "accuracy")
+    axis = figure.axes[0]
+    assert [line.get_color() for line in axis.lines[::2]] == [show.MODEL, show.RIVAL]
+    assert [text.get_text() for text in axis.texts] == ["0.500", "0.250"]
     plt.close(figure)
 
 
-def test_the_temperature_softens_and_keeps_the_order():
-    figure = sketches.temperature(np.array([0.0, 3.0, 1.0]), ["a", "b", "c"], 2.0)
-    plain, warm = ([bar.get_width() for bar in bars] for bars in figure.axes[0].containers)
-    for widths in (plain, warm):
-        assert sum(widths) == pytest.approx(1)
-        assert widths == sorted(widths, reverse=True)
-    assert warm[0] < plain[0]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b", "c", "a"]
-    plt.close(figure)
-
-
-def test_every_answer_is_on_one_side_of_the_threshold():
-    confidence, right = np.array([0.3, 0.6, 0.95, 1.0]), np.array([False, True, True, True])
-    figure = sketches.thresholds(confidence, right, 0.9)
-    bars = [
-        sum(patch.get_height() for patch in container) for container in figure.axes[0].containers
-    ]
-    assert bars == [3, 1]
-    plt.close(figure)
-
-
-def test_a_mask_for_each_model():
-    figure = sketches.attention_masks(["a", "b", "c"])
-    gpt2, bert = (axis.collections[0].get_array().sum() for axis in figure.axes)
-    assert (gpt2, bert) == (6, 9)
-    plt.close(figure)
-
-
-def test_fifty_topics_fit_a_page():
-    topics = [f"topic {i:02d}" for i in range(50)]
-    figure = show.confusion(topics, topics, topics)
-    assert figure.get_size_inches()[0] < 10
-    assert len(figure.axes[0].get_yticklabels()) == 50
-    plt.close(figure)
-
-
-def test_the_temperature_sketch_draws_ten_of_twenty_topics():
-    import numpy as np
-
-    from gpt2news import sketches
-
-    figure = sketches.temperature(np.linspace(0, 3, 20), [f"topic {i:02}" for i in range(20)], 2.0)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
-        f"topic {i:02}" for i in range(19, 9, -1)
-    ]
-    assert len(figure.axes[0].patches) == 20
+@pytest.mark.parametrize("values", [[], [0.0, 0.0], [0.31, -0.04]])
+def test_words_are_coloured_by_their_strength(values):
+    words = ["<b>", "b"][: len(values)]
+    shown = show.coloured_words(words, values, "A & B", digits=2).data
+    assert "<b>A &amp; B</b>" in shown
+    assert ("<sup>" in shown) == any(values)
+    if any(values):
+        assert all(part in shown for part in ("+0.31", "−0.04", "&lt;b&gt;"))

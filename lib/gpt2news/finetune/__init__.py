@@ -1,45 +1,62 @@
-"""Chapter 03: fine-tune a causal language model to sort texts, with `transformers.Trainer` underneath.
+"""Chapter 03: fine-tune a causal language model to sort texts, by `transformers.Trainer`.
 
-`backbone`: find and load a model and its tokenizer; `heads`: what the new layer reads of it; `data`: texts in batches;
-`frozen`: training a part of it; `training`: the run, `trainer`, `device`, `options` and `progress` its parts; `classifier`: the
-finished folder, answering. From a shell: `python -m gpt2news.finetune --help`.
+`recipe`: the settings; `model`: backbone, tokenizer and new layer; `train`: the run, `trainer` its
+Trainer; `part`: training a part of the weights; `predict`: the finished folder; `figures`.
 """
 
-from gpt2news.finetune.backbone import (
+# ruff: noqa: F401
+from gpt2news import split
+from gpt2news.finetune.model import (
     END,
     PAD,
+    POOLINGS,
     BackboneError,
     encode,
+    load_model,
     load_tokenizer,
     locate_backbone,
     pad,
+    pool,
     train_tokenizer,
 )
-from gpt2news.finetune.classifier import Classifier
-from gpt2news.finetune.data import Order
-from gpt2news.finetune.device import device_line, use_all_cores
-from gpt2news.finetune.heads import EXPORTABLE, POOLINGS, load_model, pool
-from gpt2news.finetune.trainer import CheckpointError, DivergedError
-from gpt2news.finetune.training import finetune
+from gpt2news.finetune.predict import Classifier
+from gpt2news.finetune.recipe import Recipe, device_line, suits, use_all_cores
+from gpt2news.finetune.train import finetune
+from gpt2news.finetune.trainer import CheckpointError, DivergedError, LengthGroupedSampler
 
-__all__ = [
-    "END",
-    "EXPORTABLE",
-    "PAD",
-    "POOLINGS",
-    "BackboneError",
-    "CheckpointError",
-    "Classifier",
-    "DivergedError",
-    "Order",
-    "device_line",
-    "encode",
-    "finetune",
-    "load_model",
-    "load_tokenizer",
-    "locate_backbone",
-    "pad",
-    "pool",
-    "train_tokenizer",
-    "use_all_cores",
-]
+
+def recipe_of(report, settings: dict) -> Recipe:
+    """The recipe that the parameters of chapter 03 make; 0 stands for what suits the backbone."""
+    names = ("backbone", "from_scratch", "epochs", "batch_size", "pooling", "seed")
+    chosen = {name: settings[name] for name in names}
+    for name in ("learning_rate", "max_length"):
+        chosen[name] = settings[name] or None
+    normalise = report.metrics["dataset"]["name"] == "bbc-csv"  # that corpus is lower-cased
+    return Recipe(**chosen, normalise=normalise, **settings["options"])
+
+
+def summary(training: dict, options: dict) -> dict:
+    """The section `model` of metrics.json."""
+    names = ("parameters", "max_length", "pooling", "backbone", "from_scratch", "epochs")
+    section = {name: training[name] for name in (*names, "seconds", "dtype")}
+    name = "from scratch" if training["from_scratch"] else training["backbone"].split("/")[-1]
+    job = {"job": training["job"]} if "job" in training else {}
+    return {"name": name, **section, "options": options, **job}
+
+
+def catch_up(report) -> None:
+    """Make what this chapter leaves, where it has not run; without the model from random weights.
+
+    Raises:
+        FileNotFoundError: the chapter would train on SageMaker, which costs money.
+    """
+    split.catch_up(report)
+    if report.path("model", "training.json").exists() and "model" in report.metrics:
+        return
+    settings = report.settings("03_finetune")
+    if settings["backend"] != "local":
+        report.needs("model", "training.json", chapter="03_finetune")
+    print(f"03_finetune has not run here: training a model, as profile {report.name} would.")
+    recipe = recipe_of(report, settings)
+    training = finetune(recipe, report.path("splits"), report.path("model"))
+    report.save_metrics(model=summary(training, settings["options"]))

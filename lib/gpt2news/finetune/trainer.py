@@ -1,152 +1,209 @@
-"""`transformers.Trainer` with whole checkpoints, a steady order of texts, and a stop when the loss is no number."""
+"""`transformers.Trainer` with whole checkpoints, an order that survives a kill, and clear stops."""
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import time
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
-from accelerate.utils import broadcast_object_list
+from safetensors import SafetensorError, safe_open
 from transformers import Trainer, TrainerCallback
-from transformers.trainer_utils import rotate_checkpoints, sort_checkpoints
+from transformers.trainer_utils import sort_checkpoints
 
-from gpt2news.finetune.data import IGNORED, Order
-from gpt2news.finetune.frozen import Keeper
+from gpt2news.finetune.model import pad
 
-SAVE_EVERY = 300  # seconds, unless the user says at which steps
+IGNORED = -100  # the label that torch's cross_entropy leaves out
+LINE_EVERY = 60  # seconds
 
 
 class DivergedError(ValueError):
-    """The loss is not a number any more; the message names the step and the batch."""
+    """The loss is not a number any more; the message names the step and the rows."""
 
 
 class CheckpointError(OSError):
-    """A checkpoint could not be written; the ones before are whole, and the message says which."""
+    """A checkpoint could not be written; the message names the last whole one."""
+
+
+class TextDataset(torch.utils.data.Dataset):
+    """Token ids and labels of one part, and `states` where outputs of frozen blocks are kept.
+
+    Item -1 is a filler that no loss counts.
+    """
+
+    def __init__(self, ids: list[list[int]], labels: list[int], pad_token_id: int):
+        self.ids, self.labels, self.pad_token_id, self.states = ids, labels, pad_token_id, None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, i: int) -> dict:
+        if i < 0:
+            return {"input_ids": [self.pad_token_id], "labels": IGNORED, "rows": i}
+        item = {"input_ids": self.ids[i], "labels": self.labels[i], "rows": i}
+        return item if self.states is None else item | {"states": self.states[i]}
+
+    def collate(self, items: list[dict]) -> dict[str, torch.Tensor]:
+        """A batch: `input_ids` (n, tokens), `labels` (n,), `rows` (n,), and `states` if kept."""
+        batch = {"input_ids": pad([item["input_ids"] for item in items], self.pad_token_id)}
+        for name in ("labels", "rows"):
+            batch[name] = torch.tensor([item[name] for item in items])
+        if "states" in items[0]:
+            states = [item["states"] for item in items]
+            batch["states"] = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
+        return batch
+
+
+class LengthGroupedSampler(torch.utils.data.Sampler):
+    """Batches of texts of like length, in an order that is a function of seed and epoch alone.
+
+    So a run that was cut goes on in it, which transformers' own sampler of this name cannot.
+    Shuffled, sorted by length within stretches of up to 50 batches, then the batches shuffled.
+    Fillers (-1) make the number even where several processes deal the texts out.
+    """
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int, multiple_of: int = 1):
+        self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+        self.multiple_of, self.epoch = multiple_of, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch (0 is the first)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.multiple_of) * self.multiple_of
+
+    def __iter__(self) -> Iterator[int]:
+        n, size = len(self.lengths), self.batch_size
+        random = np.random.default_rng([self.seed, self.epoch])
+        shuffled = random.permutation(n).tolist()
+        stretch = size * max(1, min(n // (4 * size), 50))
+        ordered = []
+        for start in range(0, n, stretch):
+            some = shuffled[start : start + stretch]
+            ordered += sorted(some, key=lambda i: -self.lengths[i])
+        whole = [ordered[s : s + size] for s in range(0, n - size + 1, size)]
+        rest = ordered[len(whole) * size :]
+        random.shuffle(whole)
+        mixed = [i for batch in whole for i in batch]
+        return iter(mixed + rest + [-1] * (len(self) - n))
 
 
 def text_loss(outputs, labels: torch.Tensor, num_items_in_batch=None) -> torch.Tensor:
-    """Cross-entropy (nats) summed over the real texts, divided by the texts of the whole step, however many turns and processes it has."""
-    total = torch.nn.functional.cross_entropy(
-        outputs.logits.float(), labels, ignore_index=IGNORED, reduction="sum"
-    )
-    return total / ((labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
+    """Cross-entropy, summed over the texts and divided by the texts of the whole step.
+
+    So micro batches and processes of unequal size add up to the same step.
+    """
+    total = torch.nn.functional.cross_entropy(outputs.logits.float(), labels, reduction="sum")
+    if num_items_in_batch is None:
+        num_items_in_batch = (labels != IGNORED).sum()
+    return total / num_items_in_batch
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint of a folder, after taking away what an interrupted save left."""
-    shutil.rmtree(folder / "draft", ignore_errors=True)
-    found = sort_checkpoints(str(folder))
+    """The newest checkpoint that is whole: a kill, or a copy of the folder, leaves half ones."""
+    found = [path for path in sort_checkpoints(str(folder)) if _is_whole(Path(path))]
     return found[-1] if found else None
 
 
-class WatchfulTrainer(Trainer):
-    """See the module.
+def _is_whole(checkpoint: Path) -> bool:
+    weights = list(checkpoint.glob("*model*.safetensors"))
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        for file in weights:
+            safe_open(file, "pt")  # its header says how long it must be
+    except (OSError, ValueError, SafetensorError):
+        return False
+    states = [*checkpoint.glob("rng_state*.pth"), checkpoint / "optimizer.pt"]
+    states.append(checkpoint / "scheduler.pt")
+    # torch.save writes a zip file, whose table of contents comes last.
+    return bool(weights) and len(states) > 2 and all(zipfile.is_zipfile(file) for file in states)
 
-    Args:
-        order: which text comes when.
-        keeper: stands in for frozen blocks, or None.
-    """
 
-    def __init__(self, *arguments, order: Order, keeper: Keeper | None, **options):
+class ClassifierTrainer(Trainer):
+    """`Trainer` with an order of its own, which stops when the loss is not a number."""
+
+    def __init__(self, *arguments, order: LengthGroupedSampler, **options):
         super().__init__(*arguments, compute_loss_func=text_loss, **options)
         self.model_accepts_loss_kwargs = False  # the loss is ours
-        self.order, self.keeper, self.unchecked = order, keeper, []
+        self.order = order
 
     def _get_train_sampler(self, train_dataset=None):
         return self.order
 
     def compute_loss(self, model, inputs, **options):
         inputs.pop("rows")
-        states = inputs.pop("states", None)
-        if self.keeper is not None:
-            self.keeper.states = states
         return super().compute_loss(model, inputs, **options)
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         loss = super().training_step(model, inputs, num_items_in_batch)
-        self.unchecked.append((self.state.global_step + 1, self.state.epoch, inputs["rows"], loss))
-        # Reading a loss makes a GPU wait for its work; every tenth step is often enough to name the first bad one.
-        if self.args.device.type == "cpu" or len(self.unchecked) >= 10:
-            self._check_losses()
+        if not torch.isfinite(loss):
+            rows = ", ".join(str(row + 1) for row in inputs["rows"].tolist() if row >= 0)
+            raise DivergedError(
+                f"step {self.state.global_step + 1} (epoch {int(self.state.epoch or 0) + 1}): the "
+                f"loss is {loss.item()}. Its batch: rows {rows} of the training texts. The usual "
+                f"cause is a learning_rate that is too high (it is {self.args.learning_rate:g})"
+            )
         return loss
 
-    def _check_losses(self) -> None:
-        for step, epoch, rows, loss in self.unchecked:
-            if not torch.isfinite(loss):
-                named = ", ".join(str(row + 1) for row in rows.tolist() if row >= 0)
-                raise DivergedError(
-                    f"step {step} (epoch {int(epoch or 0) + 1}): the loss is {loss.item()}. Its batch: rows {named} of the training texts. "
-                    f"The usual cause is a learning_rate that is too high (it is {self.args.learning_rate:g})"
-                )
-        self.unchecked.clear()
-
     def _save_checkpoint(self, model, trial):
-        """Write beside, rename when whole, and only then take the oldest away."""
-        self._check_losses()
-        folder = Path(self.args.output_dir)
-        draft, name = folder / "draft", f"checkpoint-{self.state.global_step}"
-        if (folder / name).exists():
-            return
-        self.args.output_dir = str(draft)
+        folder, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if self.args.should_save:
-                state = draft / name / "trainer_state.json"
-                state.write_text(
-                    state.read_text(encoding="utf-8").replace(str(draft), str(folder)),
-                    encoding="utf-8",
-                )
-                os.replace(draft / name, folder / name)
-        except (
-            OSError,
-            RuntimeError,
-        ) as error:  # torch and safetensors say a full disk in a RuntimeError of their own
-            shutil.rmtree(draft, ignore_errors=True)
-            whole = sort_checkpoints(str(folder))
-            kept = f"{Path(whole[-1]).name} is whole" if whole else "there is none before it"
+        except (OSError, RuntimeError) as error:  # torch says a full disk in a RuntimeError
+            shutil.rmtree(folder / name, ignore_errors=True)
+            whole = last_checkpoint(folder)
+            before = f"{Path(whole).name} is whole" if whole else "there is none before it"
             raise CheckpointError(
-                f"{name} could not be written ({error}); {kept}. Make room in {folder}, then run again: it goes on"
+                f"{name} could not be written ({error}); {before}. "
+                f"Make room in {folder}, then run again: it goes on"
             ) from error
-        finally:
-            self.args.output_dir = str(folder)
-        if self.state.best_model_checkpoint:
-            self.state.best_model_checkpoint = self.state.best_model_checkpoint.replace(
-                str(draft), str(folder)
-            )
-        if self.args.should_save:
-            rotate_checkpoints(str(folder), 2, self.state.best_model_checkpoint)
-        self.accelerator.wait_for_everyone()
 
 
-class Rhythm(TrainerCallback):
-    """When to save: every `steps` optimiser steps, or about every five minutes; and which epoch the order is in."""
+class Resumable(TrainerCallback):
+    """Tells the sampler its epoch, and saves within an epoch; Trainer itself saves after each."""
 
-    def __init__(self, order: Order, steps: int, steps_an_epoch: int):
+    def __init__(self, order: LengthGroupedSampler, steps: int, steps_an_epoch: int):
         self.order, self.steps, self.steps_an_epoch = order, steps, steps_an_epoch
-        self.saved, self.due = time.monotonic(), False
 
     def on_epoch_begin(self, args, state, control, **_):
         self.order.set_epoch(state.global_step // self.steps_an_epoch)
 
     def on_step_end(self, args, state, control, **_):
-        last = state.global_step % self.steps_an_epoch == 0
-        if self.steps:
-            self.due = state.global_step % self.steps == 0
-        elif (
-            state.global_step % 10 == 0 or last
-        ):  # clocks differ: the first process decides for all
-            self.due = broadcast_object_list([time.monotonic() - self.saved > SAVE_EVERY])[0]
-        if self.due and not last:
-            self._save(control)
+        # Not at an epoch's last step: its validation belongs before its checkpoint.
+        if self.steps and state.global_step % self.steps == 0:
+            control.should_save = state.global_step % self.steps_an_epoch != 0
 
-    def on_epoch_end(self, args, state, control, **_):
-        # Only now: the validation of the epoch belongs before its checkpoint.
-        if self.due and state.global_step < state.max_steps:
-            self._save(control)
 
-    def _save(self, control) -> None:
-        control.should_save = control.should_log = True
-        self.saved, self.due = time.monotonic(), False
+class Lines(TrainerCallback):
+    """A line an epoch, and one a minute: what a log can hold."""
+
+    def __init__(self, say):
+        self.say = say
+
+    def on_train_begin(self, args, state, control, **_):
+        self.began = self.said = time.monotonic()
+        self.first = state.global_step
+
+    def on_step_end(self, args, state, control, **_):
+        if time.monotonic() - self.said > LINE_EVERY:
+            self._line(f"step {state.global_step}/{state.max_steps}", state)
+
+    def on_evaluate(self, args, state, control, metrics, **_):
+        score = (
+            f"validation loss {metrics['eval_loss']:.3f}  accuracy {metrics['eval_accuracy']:.3f}"
+        )
+        self._line(f"epoch {state.epoch:.0f}/{args.num_train_epochs:.0f}  {score}", state)
+
+    def _line(self, now: str, state) -> None:
+        self.said = time.monotonic()
+        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+        loss = f"  training loss {losses[-1]:.3f}" if losses else ""
+        spent, done = self.said - self.began, state.global_step - self.first
+        left = spent / max(1, done) * (state.max_steps - state.global_step)
+        if state.is_world_process_zero:
+            self.say(f"{now}{loss}  {spent:.0f} s, {left:.0f} s left")
