@@ -10,7 +10,7 @@ import sys
 from gpt2news.finetune.__main__ import main
 
 
-class Heard:
+class LastLine:
     """Standard error that remembers its last line."""
 
     def __init__(self, out):
@@ -26,13 +26,13 @@ class Heard:
 
 if __name__ == "__main__":
     uploaded = os.environ.get("SM_CHANNEL_BACKBONE")
-    sys.stderr = heard = Heard(sys.stderr)
+    sys.stderr = last_line = LastLine(sys.stderr)
     try:
         code = main([*sys.argv[1:], *(["--backbone", uploaded] if uploaded else [])])
     except SystemExit as end:  # an option that does not exist
         code = end.code
-    if code and heard.last:
+    if code and last_line.last:
         raise ValueError(
-            heard.last
+            last_line.last
         )  # the toolkit takes a job's failure reason from a line with the name of a Python error
     sys.exit(code)

@@ -6,7 +6,7 @@ import math
 import torch
 from transformers import GPT2Config, GPT2ForSequenceClassification
 
-from exercises import AnswerError, call, check, exercise, number
+from exercises import AnswerError, call, check, exercise, number  # noqa: F401 (the notebook's)
 from gpt2news import split
 
 
@@ -41,8 +41,8 @@ def _blind(answer, given):
     return number(
         answer,
         math.log(k),
-        f"ln {k} = {math.log(k):.3f} nats (the unit of a natural logarithm). A first loss far above "
-        "it means a fault, say labels in the wrong order.",
+        f"ln {k} = {math.log(k):.3f} nats (the unit of a natural logarithm). A first loss far "
+        "above it means a fault, say labels in the wrong order.",
         (math.log2(k), "That is in bits; torch takes the natural logarithm."),
         (math.log10(k), "That is the logarithm to base 10; torch takes the natural one."),
         (1 / k, "That is the probability of the right topic. The loss is minus its logarithm."),

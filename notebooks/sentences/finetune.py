@@ -1,8 +1,7 @@
 """What chapter 03 says of its results."""
 
-from sentences import SEE, count, listed
-
 from gpt2news.evaluate import wilson
+from sentences import SEE, count, listed
 
 
 def prompted(right: int, n: int, topics: int) -> str:
@@ -16,19 +15,25 @@ def prompted(right: int, n: int, topics: int) -> str:
         return (
             SEE
             + begin
-            + f"A blind guess would be right {chance:.2f} of the time: it knows something, but not enough to use."
+            + (
+                f"A blind guess would be right {chance:.2f} of the time: it knows something, "
+                "but not enough to use."
+            )
         )
     if score["high"] < chance:
         return SEE + begin + f"That is worse than a blind guess ({chance:.2f})."
     return (
         SEE
         + begin
-        + f"A blind guess ({chance:.2f}) lies inside that interval: no difference that n = {n} can show."
+        + (
+            f"A blind guess ({chance:.2f}) lies inside that interval: no difference that n = "
+            f"{n} can show."
+        )
     )
 
 
 def dropped(rows: list[tuple[str, str]]) -> str:
-    """What the tokenizer cannot see. `rows`: a text and what it is after a round trip ('' for nothing)."""
+    """What the tokenizer cannot see. `rows`: a text, and what comes back of it ('': nothing)."""
     gone = [f"`{text}`" for text, read in rows if not read.strip()]
     changed = [
         f"`{text}` becomes `{read.strip()}`"
@@ -48,28 +53,32 @@ def dropped(rows: list[tuple[str, str]]) -> str:
 def sizes(parameters: int, embedding: int, head: int, width: int, topics: int) -> str:
     """Where the weights are."""
     return (
-        f"{parameters / 1e6:.1f} M parameters: {embedding / parameters:.0%} are the token embedding, "
-        f"{head:,} ({head / parameters:.3%}) the new layer, {width} numbers in and {topics} scores out."
+        f"{parameters / 1e6:.1f} M parameters: {embedding / parameters:.0%} are the token "
+        "embedding, "
+        f"{head:,} ({head / parameters:.3%}) the new layer, {width} numbers in and "
+        f"{topics} scores out."
     )
 
 
 def moved(last: list[float], first: list[float]) -> str:
-    """Which states moved when the last word was changed, and when the first was. Lists: one number a token."""
+    """Which states moved when the last word was changed, and the first: a number a token."""
+    if len(last) == 1:
+        return SEE + "there is only one token, which is first and last."
     still = sum(value == 0 for value in last)
-    ends = (
-        "only the state of the last token moves"
-        if still == len(last) - 1
-        else f"{count(still, 'state')} stay exactly as they were"
-    )
-    starts = (
-        "every state moves"
-        if all(first)
-        else f"{sum(value > 0 for value in first)} of {len(first)} states move"
-    )
-    return SEE + (
-        f"when the last word changes, {ends}. When the first word changes, {starts}. So information "
-        "flows from left to right only, and the last token is the one that has seen the whole text."
-    )
+    causal = still == len(last) - 1
+    ends = f"{count(still, 'state')} stay exactly as they were"
+    if causal:
+        ends = "only the state of the last token moves"
+    starts = f"{sum(value > 0 for value in first)} of {len(first)} states move"
+    if all(first):
+        starts = "every state moves"
+    said = f"when the last word changes, {ends}. When the first word changes, {starts}."
+    if causal and all(first):
+        said += (
+            " So information flows from left to right only, and the last token is the one that "
+            "has seen the whole text."
+        )
+    return SEE + said
 
 
 def padded(right: float, left: float, told: float) -> str:
@@ -77,11 +86,17 @@ def padded(right: float, left: float, told: float) -> str:
     text = f"padding on the right changes the scores by {right:.0e} at most"
     text += ", which is rounding. " if right < 1e-4 else ". "
     if left > 100 * max(right, 1e-7):
-        text += f"On the left it changes them by {left:.2g}: the text starts at another position and looks at the padding. "
+        text += (
+            f"On the left it changes them by {left:.2g}: the text starts at another position "
+            "and looks at the padding. "
+        )
     else:
         text += f"On the left it changes them by {left:.0e}. "
     if told < 1e-4:
-        text += f"With the attention mask and the positions given, the left is as good as the right ({told:.0e})."
+        text += (
+            "With the attention mask and the positions given, the left is as good as the "
+            f"right ({told:.0e})."
+        )
     return SEE + text
 
 
@@ -95,7 +110,8 @@ def untrained(right: int, n: int, topics: int) -> str:
         else f"where a blind guess gets {chance:.2f}: a random layer may be lucky or unlucky"
     )
     return (
-        f"Before training: **{right} of {n}** validation texts right ({right / n:.2f}; 95 % interval "
+        f"Before training: **{right} of {n}** validation texts right ({right / n:.2f}; 95 "
+        "% interval "
         f"{score['low']:.2f} to {score['high']:.2f}), {end}."
     )
 
@@ -106,12 +122,14 @@ def three_ways(losses: dict[str, float], exact: float, near: float, asserted: bo
     numbers = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
     if not asserted:
         return (
-            f"Validation loss: {numbers}. This backbone has dropout, which draws lots of its own in "
+            f"Validation loss: {numbers}. This backbone has dropout, which draws lots of "
+            "its own in "
             "each of the three, so that their closeness is not asserted."
         )
     return (
         f"Validation loss: {numbers}. The cell asserts it: loop and `Trainer` within {exact:g} "
-        f"(here {abs(loop - trainer):.1e}), the library within {near:g} (here {abs(loop - library):.2f}). "
+        f"(here {abs(loop - trainer):.1e}), the library within {near:g} (here "
+        f"{abs(loop - library):.2f}). "
         "The library differs because it takes the same texts in another order."
     )
 
@@ -132,7 +150,10 @@ def trained(training: dict) -> str:
     texts = training["texts_at_once"] * training["accumulation"] * training["processes"]
     turns = ""
     if training["accumulation"] > 1:
-        turns = f", in {training['accumulation']} turns of {training['texts_at_once']} whose gradients are summed"
+        turns = (
+            f", in {training['accumulation']} turns of {training['texts_at_once']} whose "
+            "gradients are summed"
+        )
     part = (
         "all of them trained"
         if training["trained"] == training["parameters"]
@@ -148,21 +169,31 @@ def kept_epoch(history: list[dict], early_stopping: int) -> str:
     """Is the epoch that was kept the best one by validation loss?"""
     losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
     best = losses.index(min(losses)) + 1
+    tie = losses[-1] == min(losses)
     if early_stopping:
-        return f"Kept is epoch {best} of {len(losses)}, the one with the lowest validation loss (`early_stopping`)."
-    if best == len(losses):
+        return (
+            f"Kept is epoch {best} of {len(losses)}, the one with the lowest validation loss "
+            "(`early_stopping`)."
+        )
+    if tie:
         return f"The last epoch, which is kept, has the lowest validation loss ({losses[-1]:.3f})."
     return (
-        f"Kept is the last epoch (validation loss {losses[-1]:.3f}), and not epoch {best}, whose loss "
-        f"was the lowest ({min(losses):.3f}): choosing the best of {len(losses)} on so few texts is "
+        f"Kept is the last epoch (validation loss {losses[-1]:.3f}), and not epoch "
+        f"{best}, whose loss "
+        f"was the lowest ({min(losses):.3f}): choosing the best of {len(losses)} on so "
+        "few texts is "
         "partly choosing the luckiest. `early_stopping` would choose it."
     )
 
 
 def pretraining(right: dict[str, int], n: int) -> str:
-    """What the backbone's own training was worth: validation texts right with it and from random weights."""
+    """What the backbone's own training was worth: validation texts right with it and "
+    "from random weights."""
     if len(right) < 2:
-        return "The comparison with random weights was not asked for in this run (`compare_from_scratch`)."
+        return (
+            "The comparison with random weights was not asked for in this run "
+            "(`compare_from_scratch`)."
+        )
     (name, with_it), (other, without) = right.items()
     a, b = wilson(with_it, n), wilson(without, n)
     begin = f"{name}: **{with_it} of {n}** validation texts right; {other}: **{without} of {n}**. "
@@ -170,14 +201,20 @@ def pretraining(right: dict[str, int], n: int) -> str:
         return (
             SEE
             + begin
-            + "The intervals do not overlap: what the backbone had read before is what makes the difference."
+            + (
+                "The intervals do not overlap: what the backbone had read before is what "
+                "makes the difference."
+            )
         )
     if b["low"] > a["high"]:
         return SEE + begin + "Here the random weights did better, and the intervals do not overlap."
     return (
         SEE
         + begin
-        + f"The intervals overlap: no difference that n = {n} can show. Chapter 04 compares on the test part."
+        + (
+            f"The intervals overlap: no difference that n = {n} can show. Chapter 04 compares "
+            "on the test part."
+        )
     )
 
 
@@ -209,8 +246,10 @@ def turns(words: list[str], answers: list[str], confidence: list[float]) -> str:
         )
     last = changes[-1]
     return SEE + (
-        f"the answer changes {count(len(changes), 'time')}; the last time at the word “{words[last]}”, from "
-        f"{answers[last - 1]} to {answers[last]}. {ends} Nothing is decided before the last token, and "
+        f"the answer changes {count(len(changes), 'time')}; the last time at the word "
+        f"“{words[last]}”, from "
+        f"{answers[last - 1]} to {answers[last]}. {ends} Nothing is decided before the "
+        "last token, and "
         "a half-read sentence is not what the model was trained on."
     )
 
@@ -226,6 +265,7 @@ def trial(seconds: float | None, memory: float | None, steps: int, card: str) ->
     minutes = seconds * steps / 60
     return (
         f"On {card}: {seconds:.2f} s a step and {memory:.1f} GiB of its memory, so {steps:,} steps "
-        f"are about **{minutes:.0f} minutes**. Computed from three steps on full-length texts, so "
+        f"are about **{count(max(1, round(minutes)), 'minute')}**. Computed from three "
+        "steps on full-length texts, so "
         "real texts take less."
     )

@@ -54,7 +54,11 @@ def main(argv: list[str] | None = None) -> int:
     except json.JSONDecodeError as error:
         parser.error(f"SM_HPS is not JSON: {error}")
     given = [*(f"--{name}={value}" for name, value in job.items()), *argv]
-    places, recipe = parser.parse_args_into_dataclasses(given)
+    places, recipe, unknown = parser.parse_args_into_dataclasses(
+        given, return_remaining_strings=True
+    )
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if places.train is None or places.out is None:
         parser.error("--train and --out are needed (in a job: SM_CHANNEL_TRAIN, SM_MODEL_DIR)")
     if places.processes < 1:

@@ -150,7 +150,8 @@ def pool(states: torch.Tensor, last: torch.Tensor, pooling: str) -> torch.Tensor
     if pooling == "first":
         return states[:, 0]
     if pooling == "last":
-        return states[torch.arange(len(states), device=states.device), last]
+        rows = torch.arange(states.shape[0], device=states.device)  # len() would fix it in an export
+        return states[rows, last]
     places = torch.arange(states.shape[1], device=states.device)
     real = (places[None, :] <= last[:, None]).unsqueeze(-1)
     return (states * real).sum(dim=1) / (last + 1)[:, None]

@@ -163,6 +163,7 @@ def choose_dtype(asked: str = "auto") -> str:
 def device_line(dtype: str = "auto") -> str:
     """The device and the numbers' format; on Colab without a GPU, how to get one."""
     how = f"{choose_dtype(dtype)}, SDPA attention"
+    how = how.replace("fp16,", "fp16 with loss scaling,")
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         return f"{torch.cuda.get_device_name()} ({memory:.0f} GiB), {how}"

@@ -1,0 +1,105 @@
+"""The settings of a run: what suits a backbone, what makes no sense, what the machine can do."""
+
+import pytest
+import torch
+
+from gpt2news import finetune as ft
+from gpt2news.finetune import recipe as of_recipe
+
+
+def test_a_backbone_brings_its_rate_and_length_along():
+    assert ft.Recipe().learning_rate == 5e-4
+    assert ft.Recipe().max_length == 256
+    large = ft.Recipe(backbone="openai-community/gpt2@607a30d")
+    assert (large.learning_rate, large.max_length) == (5e-5, 512)
+    assert ft.suits("/somewhere/gpt2-mini/") == ft.suits("models/gpt2-mini")
+    assert ft.suits("nobody/nothing") == ft.suits("gpt2")
+    assert ft.Recipe(learning_rate=0.1).learning_rate == 0.1
+
+
+def test_every_setting_is_explained_in_the_docstring():
+    for name in vars(ft.Recipe()):
+        assert f"{name}: " in ft.Recipe.__doc__
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backbone": "models/nowhere"}, "no folder with a config.json"),
+        ({"epochs": 0}, "epochs = 0: a number over 0"),
+        ({"epochs": 1.5}, "epochs = 1.5: a number without a fraction is needed"),
+        ({"batch_size": 0}, "batch_size = 0: a number over 0"),
+        ({"batch_size": -4}, "batch_size = -4: a number over 0"),
+        ({"max_length": 0}, "max_length = 0: a number over 0"),
+        ({"max_length": 64}, "max_length 64: .* reads 32 tokens at most"),
+        ({"learning_rate": -1.0}, "learning_rate = -1.0: a number over 0"),
+        ({"learning_rate": float("nan")}, "learning_rate = nan"),
+        ({"pooling": "max"}, "pooling 'max': there are last, mean, first"),
+        ({"freeze": 3}, "freeze = 3: .* has 2 blocks"),
+        ({"freeze": -1}, "freeze = -1: 0 or more"),
+        ({"lora": -2}, "lora = -2: 0 or more"),
+        ({"lora": 4, "freeze": 1}, "freeze and lora: .*choose one"),
+        ({"from_scratch": True, "freeze": 1}, "from_scratch and freeze: random weights"),
+        ({"from_scratch": True, "lora": 4}, "from_scratch and lora: random weights"),
+        ({"early_stopping": -1}, "early_stopping = -1: 0 or more"),
+        ({"micro_batch": 3}, "a process reads 8 texts a step; use a number that divides 8"),
+        ({"micro_batch": 16}, "micro_batch = 16: a process reads 8 texts"),
+        ({"checkpoint_steps": -5}, "checkpoint_steps = -5: 0 or more"),
+        ({"seed": -1}, "seed = -1: 0 or more"),
+        ({"dtype": "fp8"}, "dtype 'fp8': there are auto, fp32, bf16, fp16"),
+        pytest.param(
+            {"dtype": "fp16"},
+            "dtype fp16: this machine has no GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU"),
+        ),
+    ],
+    ids=str,
+)
+def test_misuse_is_said_before_anything_is_loaded(train, tmp_path, monkeypatch, options, message):
+    if options.get("max_length") != 64:  # this one the model's own configuration says
+        fail = lambda *a: pytest.fail("a model was loaded")  # noqa: E731
+        monkeypatch.setattr("gpt2news.finetune.train.load_model", fail)
+    with pytest.raises(ValueError, match=message):
+        train(tmp_path / "m", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_places_that_cannot_be(train, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"out: .*is a file; a folder is needed"):
+        train(tmp_path / "file")
+    with pytest.raises(ValueError, match=r"checkpoints: .*is a file"):
+        train(tmp_path / "m", checkpoints=tmp_path / "file")
+    with pytest.raises(ValueError, match="is in the model folder"):
+        train(tmp_path / "m", checkpoints=tmp_path / "m" / "c")
+
+
+def test_what_depends_on_the_surroundings_is_said_too(train, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("WORLD_SIZE", "3")
+        with pytest.raises(ValueError, match="batch_size = 8: 3 processes cannot share it evenly"):
+            train(tmp_path / "m")
+    with monkeypatch.context() as patch:
+        patch.setenv("ACCELERATE_USE_FSDP", "true")
+        with pytest.raises(ValueError, match="lora and FSDP"):
+            train(tmp_path / "m", lora=2)
+
+
+def test_a_gpu_gets_the_format_that_it_has(monkeypatch):
+    memory = type("P", (), {"total_memory": 15 * 2**30})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "T4")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: memory)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (7, 5))
+    assert of_recipe.choose_dtype() == "fp16"
+    assert ft.device_line() == "T4 (15 GiB), fp16 with loss scaling, SDPA attention"
+    with pytest.raises(ValueError, match="T4 does not have it; use fp16 or auto"):
+        of_recipe.choose_dtype("bf16")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (8, 9))
+    assert of_recipe.choose_dtype() == "bf16"
+
+
+def test_on_colab_without_a_gpu_the_line_names_the_menu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "x")
+    assert "Runtime > Change runtime type > T4 GPU" in ft.device_line()
