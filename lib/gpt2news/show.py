@@ -29,18 +29,16 @@ MARKUP = str.maketrans({c: f"&#{ord(c)};" for c in r"&<>|`*_~[]\!#"} | {"$": "<s
 
 def style() -> None:
     """Set the look of every figure that follows, and let pandas show whole words."""
-    sns.set_theme(style="whitegrid", palette=COLOURS, font_scale=0.95)
-    plt.rcParams.update(
-        {
-            "figure.figsize": (7.2, 3.6),
-            "figure.constrained_layout.use": True,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "text.parse_math": False,  # a topic called "$a$ to $b$" is no formula
-        }
-    )
+    look = {
+        "figure.figsize": (7.2, 3.6),
+        "figure.constrained_layout.use": True,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "text.parse_math": False,  # a topic called "$a$ to $b$" is no formula
+    }
+    sns.set_theme(style="whitegrid", palette=COLOURS, font_scale=0.95, rc=look)
     pd.set_option("display.max_colwidth", 160)
 
 
@@ -138,15 +136,14 @@ def dots(rows: pd.DataFrame, label: str, digits: int = 0, line: float = 0.36) ->
     """
     rows = rows if "colour" in rows else rows.assign(colour=MODEL)
     figure, axis = plt.subplots(figsize=(7.2, 0.9 + line * len(rows)))
-    for place, row in enumerate(rows.itertuples()):
-        span = [row.low, row.high]
-        axis.plot(span, [place] * 2, color=row.colour, lw=3, alpha=0.5, solid_capstyle="round")
-        axis.plot(row.value, place, "o", color=row.colour, ms=7)
-        if digits:
-            text, where = f"{row.value:.{digits}f}", (row.value, place)
-            axis.annotate(text, where, (0, 8), textcoords="offset points", ha="center", fontsize=9)
-    axis.set(xlabel=label, yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.7))
-    axis.set_yticklabels([plain(text, 48) for text in rows["label"]])
+    places = range(len(rows))
+    axis.hlines(places, rows["low"], rows["high"], colors=rows["colour"], lw=3, alpha=0.5)
+    axis.scatter(rows["value"], places, c=rows["colour"], s=50, zorder=3)
+    for place, value in enumerate(rows["value"] if digits else []):
+        above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+        axis.annotate(f"{value:.{digits}f}", (value, place), **above)
+    axis.set(xlabel=label, ylim=(len(rows) - 0.4, -0.7))
+    axis.set_yticks(places, [plain(text, 48) for text in rows["label"]])
     for text, colour in zip(axis.get_yticklabels(), rows["colour"], strict=True):
         text.set_color("#767b84" if colour == QUIET else "#262626")
     return figure
@@ -164,6 +161,7 @@ def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Fig
 
     `unit`: points a character.
     """
+    lines = lines or [[]]
     wide = [[unit * (max(len(text), 1) + 1.4) for text, *_ in line] for line in lines]
     width = max([360, *(sum(line) for line in wide)])
     figure, axis = plt.subplots(figsize=(width / 72 + 0.1, 0.5 * len(lines)))

@@ -15,9 +15,9 @@ FEW = 10  # a bootstrap of fewer texts has intervals that are far too short
 SLIGHT = 0.005  # a log loss or calibration error that changes by less has not changed
 
 
-def listed(names: list[str], last: str = "and") -> str:
-    """`a`, `a and b`, `a, b and c`; names come from the data, so they are made safe to show."""
-    *first, end = [plain(name, 80, markup=True) for name in names]
+def listed(names: list[str], last: str = "and", markup: bool = True) -> str:
+    """`a`, `a and b`, `a, b and c`; names come from the data and are made safe for Markdown."""
+    *first, end = [plain(name, 80, markup=markup) for name in names]
     return f"{', '.join(first)} {last} {end}" if first else end
 
 
@@ -60,9 +60,9 @@ def leaks(found: pd.DataFrame) -> str:
     )
 
 
-def never_answered(never: list[str]) -> str:
+def never_answered(never: list[str], markup: bool = True) -> str:
     """Topics of the test that are no answer of the model; a short sentence, or nothing."""
-    return f"It never answers {listed(never, 'or')}." if never else ""
+    return f"It never answers {listed(never, 'or', markup)}." if never else ""
 
 
 def accuracy(score: dict, n: int, majority: float, never: list[str]) -> str:
@@ -99,7 +99,10 @@ def verdict(
     name: str = "TF-IDF + linear SVM",
     never: list[str] = (),
 ) -> str:
-    """Which of the two is ahead, as far as n texts can tell; a topic never answered is said."""
+    """Which of the two is ahead, as far as n texts can tell; a topic never answered is said.
+
+    Plain text: it goes into metrics.json, and whoever shows it makes it safe.
+    """
     points = abs(model - rival) * 100
     if p < 0.05:
         side = "ahead of" if model > rival else "behind"
@@ -114,7 +117,7 @@ def verdict(
             f"The fine-tuned model and {name} show no difference that n = {n} can prove "
             f"({lead}, McNemar p = {p:.2f})."
         )
-    return f"{text} {never_answered(never)}".strip()
+    return f"{text} {never_answered(never, markup=False)}".strip()
 
 
 def _times(ours: float, theirs: float) -> str | None:

@@ -54,7 +54,7 @@ def pieces(tokens: list[str]) -> str:
     spelt = " + ".join(plain(part, markup=True) for part in most)
     return SEE + (
         f"{whole} of {len(words)} words are one token. The others are put together from parts: a "
-        f"blue box starts a word, an orange one goes on. The dearest here takes {len(most)}: "
+        f"blue box starts a word, an orange one goes on. One word here takes {len(most)} tokens: "
         f"{spelt}. Under each piece is its number, which is all that the model is given."
     )
 

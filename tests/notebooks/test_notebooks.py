@@ -8,6 +8,7 @@ import sys
 from itertools import pairwise
 
 import pytest
+import yaml
 
 from gpt2news.run import CHAPTERS, ROOT
 
@@ -183,3 +184,11 @@ def test_the_citation_has_the_address_and_the_version(project):
     text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert project["urls"]["Repository"] in text
     assert re.search(rf"^version: .?{re.escape(project['version'])}", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks" / "profiles").glob("*.yaml")))
+def test_a_tokenizer_from_a_hub_has_its_revision(path):
+    """A branch that moves must not change a count of tokens."""
+    chapter = yaml.safe_load(path.read_text(encoding="utf-8")).get("01_explore", {})
+    name = chapter.get("tokenizer", "models/gpt2-mini")
+    assert (ROOT / name).exists() or re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", name)

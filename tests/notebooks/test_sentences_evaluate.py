@@ -88,11 +88,12 @@ def test_verdict_claims_no_more_than_the_test_shows(model, rival, p, sentence):
 def test_a_topic_that_is_never_answered_stands_in_the_verdict():
     given = say.verdict(0.8, 0.8, 1.0, 50, never=["sport", "tech"])
     assert given.endswith("It never answers sport or tech.")
+    assert "never answers a_b." in say.verdict(0.8, 0.8, 1.0, 50, never=["a_b"])
 
 
 def test_labels_of_the_data_are_no_markup():
     for told in (
-        say.verdict(0.8, 0.8, 1.0, 50, never=["<img src=x>"]),
+        say.accuracy(score(0.9, 0.8, 1.0), 50, 0.2, ["<img src=x>"]),
         say.confusion(pairs_of(("<img src=x> / a", 9, 5))),
         say.slices(slices_of(("topic", "<img src=x>", 30, 0.5)), 0.9, 20),
         say.behaviour({}, pd.DataFrame(columns=["test", "case", "predicted"]), ["<img src=x>"]),

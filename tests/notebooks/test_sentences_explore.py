@@ -49,12 +49,12 @@ def test_balance(counts, told):
     ("tokens", "told"),
     [
         ([" the", " ke", "eper", "."], "1 of 2 words are one token"),
-        ([" the", " ke", "eper"], "takes 2: ke + eper"),
+        ([" the", " ke", "eper"], "One word here takes 2 tokens: ke + eper"),
         ([" the", " bank", "."], "every word here is one token"),
         ([], "no word in it"),
         ([" .", "!"], "no word in it"),
     ],
-    ids=["cut", "dearest", "nothing is cut", "nothing", "marks only"],
+    ids=["cut", "the longest", "nothing is cut", "nothing", "marks only"],
 )
 def test_pieces(tokens, told):
     said = say.pieces(tokens)
@@ -92,7 +92,7 @@ def test_dropped_without_a_text_that_is_lost_whole():
         ([100, 200, 600, 700], "75.0% are longer than 128 tokens and 50.0% are", "None"),
         ([100, 200], "50.0% are longer than 128 tokens. None is longer than 512. What", " 0.0%"),
         ([100, 128], "No text is longer than 128 tokens", "cut off"),
-        ([200] * 2500 + [100], "over 99.9% are longer than 128 tokens", "100"),
+        ([200] * 2500 + [100], "over 99.9% are longer than 128 tokens", "100.0%"),
         ([100] * 2500 + [200], "under 0.1% are longer than 128 tokens", " 0.0%"),
         ([200], "100% are longer than 128 tokens", "100.0%"),
         ([7], "No text is longer than 128 tokens", "%"),

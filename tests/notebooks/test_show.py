@@ -145,8 +145,9 @@ def test_dots_stand_where_the_values_are_and_quiet_rows_are_grey():
     )
     figure = show.dots(rows, "accuracy")
     axis = figure.axes[0]
-    spans = [line.get_xdata() for line in axis.lines]
-    assert [list(map(float, s)) for s in spans] == [[0.8, 1.0], [0.9], [0.1, 0.9], [0.5]]
+    lines, points = axis.collections
+    assert [list(span[:, 0]) for span in lines.get_segments()] == [[0.8, 1.0], [0.1, 0.9]]
+    assert points.get_offsets().tolist() == [[0.9, 0.0], [0.5, 1.0]]
     colours = [label.get_color() for label in axis.get_yticklabels()]
     assert colours[0] != colours[1]
     assert not axis.texts
@@ -157,7 +158,8 @@ def test_the_first_interval_is_the_model_and_its_value_is_written():
     scores = {name: {"value": v, "low": v, "high": v} for name, v in (("a", 0.5), ("b", 0.25))}
     figure = show.intervals(scores, "accuracy")
     axis = figure.axes[0]
-    assert [line.get_color() for line in axis.lines[::2]] == [show.MODEL, show.RIVAL]
+    colours = [mpl.colors.to_hex(colour).upper() for colour in axis.collections[1].get_facecolor()]
+    assert colours == [show.MODEL, show.RIVAL]
     assert [text.get_text() for text in axis.texts] == ["0.500", "0.250"]
     plt.close(figure)
 
@@ -170,3 +172,14 @@ def test_words_are_coloured_by_their_strength(values):
     assert ("<sup>" in shown) == any(values)
     if any(values):
         assert all(part in shown for part in ("+0.31", "−0.04", "&lt;b&gt;"))
+
+
+def test_boxes_hold_their_texts_and_nothing_is_no_error():
+    figure = show.boxes([[("a", show.MODEL, "1"), ("long", show.RIVAL, "2")], [("b", "red", "")]])
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.texts] == ["a", "1", "long", "2", "b", ""]
+    first, second, below = axis.patches
+    assert first.get_width() < second.get_width()
+    assert first.get_y() == second.get_y() > below.get_y()
+    plt.close(figure)
+    plt.close(show.boxes([]))

@@ -25,8 +25,8 @@ Predict = Callable[[list[str]], np.ndarray]
 def changed(text: str, kind: str, random: np.random.Generator) -> str:
     """`text` with one thing changed that says nothing of its topic; the same if it has none."""
 
-    def one_of(options: list[str]) -> Callable[[re.Match], str]:
-        return lambda match: str(random.choice([o for o in options if o != match[0].title()]))
+    def pick(options: list[str]) -> str:
+        return str(random.choice(options))
 
     def as_many_digits(match: re.Match) -> str:
         k = len(match[0])
@@ -36,14 +36,18 @@ def changed(text: str, kind: str, random: np.random.Generator) -> str:
         upper = random.random() < 0.5 or text.islower()
         return text.upper() if upper else text.lower()
     if kind == "punctuation":
-        ends = re.sub(r"[.!?](?=\s|$)", one_of(["", "!", "...", " ."]), text)
+        ends = re.sub(r"[.!?](?=\s|$)", lambda _: pick(["", "!", "...", " ."]), text)
         return ends.replace(",", "")
     if kind == "spacing":
-        return re.sub(r"\s+", one_of([" ", "  ", "\n", "\t "]), text)
+        return re.sub(r"\s+", lambda _: pick([" ", "  ", "\n", "\t "]), text)
     if kind == "numbers":
         return re.sub(r"\d+", as_many_digits, text)
     for names in CASES["names"]:
-        text = re.sub(rf"\b({'|'.join(names)})\b", one_of(names), text, flags=re.I)
+
+        def another(match: re.Match, names: list[str] = names) -> str:
+            return pick([name for name in names if name.lower() != match[0].lower()])
+
+        text = re.sub(rf"\b({'|'.join(names)})\b", another, text, flags=re.I)
     return text
 
 
