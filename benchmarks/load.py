@@ -1,7 +1,9 @@
-"""Many clients against one server on this machine, for a bounded time: python benchmarks/load.py [--clients 64] [--seconds 60]
+"""Many clients against one server on this machine, for a bounded time: python benchmarks/load.py
+[--clients 64] [--seconds 60]
 
-One client alone, then all at once, then all at once while the server is told to stop (SIGTERM). Loopback only.
-Prints throughput, p50, p95, p99, statuses; exits 1 when there is an error besides 429 or a request that was taken and not answered.
+One client alone, then all at once, then all at once while the server is told to stop (SIGTERM).
+Loopback only. Prints throughput, p50, p95, p99, statuses; exits 1 when there is an error besides
+429 or a request that was taken and not answered.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from newsreport.__main__ import SHIPPED
+from newsserve.__main__ import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -53,7 +55,8 @@ def client(
 def together(
     address: str, texts: list[str], clients: int, seconds: float, stop=None
 ) -> tuple[Counter, list[float], float]:
-    """(statuses, seconds of each answer, answers a second) of so many clients at once; `stop` is called in the middle."""
+    """(statuses, seconds of each answer, answers a second) of so many clients at once; `stop` is
+    called in the middle."""
     spent, statuses, began = [], Counter(), time.monotonic()
     threads = [
         threading.Thread(
@@ -75,7 +78,8 @@ def together(
 
 def line(name: str, statuses: Counter, spent: list[float], rate: float) -> str:
     p50, p95, p99 = np.percentile(spent, [50, 95, 99]) * 1000
-    return f"{name}: {rate:.1f} answers a second, p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms, {dict(statuses)}"
+    times = f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
+    return f"{name}: {rate:.1f} answers a second, {times}, {dict(statuses)}"
 
 
 def main() -> int:
@@ -98,7 +102,7 @@ def main() -> int:
         command = [
             sys.executable,
             "-m",
-            "newsreport",
+            "newsserve",
             "serve",
             "--model",
             str(args.model),
@@ -132,7 +136,8 @@ def main() -> int:
     got = one[0] + many[0] + last[0]
     lost = answered[200] - got[200]
     print(
-        f"SIGTERM in the middle: exit code {code}, clients saw {dict(last[0])}; the server answered {answered[200]}, {lost} did not arrive"
+        f"SIGTERM in the middle: exit code {code}, clients saw {dict(last[0])}; "
+        f"the server answered {answered[200]}, {lost} did not arrive"
     )
     errors = [
         status for counts in (one[0], many[0]) for status in counts if status not in (200, 429)

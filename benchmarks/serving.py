@@ -1,15 +1,18 @@
-"""How fast is answering, side by side in one run: the article's app path against what this project serves.
+"""How fast is answering, side by side in one run: the article's app path against what this
+project serves.
 
 python benchmarks/serving.py --folder FOLDER [--texts 1000] [--only gpt2-12]
 
-Models: a GPT-2 of 12 layers with random weights (speed does not depend on them) and `gpt2-mini`. Variants, each in a process of its own:
+Models: a GPT-2 of 12 layers with random weights (speed does not depend on them) and `gpt2-mini`.
+Variants, each in a process of its own:
 
-    article   eager torch, fp32, every text padded to 128 tokens, one at a time (what the article's app did)
-    torch     eager torch, fp32, nothing padded
+    article   eager torch, fp32, every text padded to 128 tokens, one at a time (what the
+    article's app did) torch     eager torch, fp32, nothing padded
     fp32      our export in ONNX Runtime
     int8      the same with int8 weights and activations, what is served
 
-Writes `serving.json` into FOLDER (the models are kept there and used again) and prints the tables of benchmarks/serving.md.
+Writes `serving.json` into FOLDER (the models are kept there and used again) and prints the tables
+of benchmarks/serving.md.
 """
 
 from __future__ import annotations
@@ -86,7 +89,8 @@ def load(variant: str, folder: Path, threads: int):
 
 
 def measure(variant: str, folder: Path, texts: int, repeats: int, threads: int) -> dict:
-    """The figures of one variant. One thread is timed by the CPU seconds that it used, which others on the machine hardly change."""
+    """The figures of one variant. One thread is timed by the CPU seconds that it used, which
+    others on the machine hardly change."""
     now = time.process_time if threads == 1 else time.perf_counter
     random = np.random.default_rng(0)
     before, began = resident(), now()
@@ -127,7 +131,8 @@ def table(name: str, results: dict[str, dict], texts: int) -> str:
     lines = [
         f"### {name}\n",
         "| | " + " | ".join(f"one text of {n} tokens, p50 / p95 ms" for n in LENGTHS)
-        + f" | texts a second ({texts} texts, at most {READ} tokens) | load s | memory MB | file MB |",
+        + f" | texts a second ({texts} texts, at most {READ} tokens) "
+        "| load s | memory MB | file MB |",
         "|---" * 8 + "|",
     ]  # fmt: skip
     for variant, r in results.items():

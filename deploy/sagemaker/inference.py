@@ -1,9 +1,10 @@
-"""The hooks of AWS's ready inference images: load, read, answer, write. The same predictor and formats as our own server.
+"""The hooks of AWS's ready inference images: load, read, answer, write.
 
-`context` is what newer containers hand over as well; nothing here needs it.
+Predictor and messages are those of our own server. `context` is what newer containers hand over as
+well; nothing here needs it.
 """
 
-from newsserve import messages as formats
+from newsserve import messages
 from newsserve.predictor import Answer, Predictor
 
 
@@ -22,7 +23,7 @@ def input_fn(body: bytes | str, content_type: str, context=None) -> tuple[list[s
     Raises:
         BadRequestError: the body cannot be read.
     """
-    texts, single = formats.read(body, content_type)
+    texts, single = messages.read(body, content_type)
     return texts, single, content_type
 
 
@@ -37,4 +38,4 @@ def predict_fn(
 def output_fn(answered: tuple[list[Answer], bool, str], accept: str, context=None) -> bytes:
     """The response body. Only that: the Hugging Face image takes no content type beside it."""
     answers, single, content_type = answered
-    return formats.write(answers, single, accept, content_type)[0]
+    return messages.write(answers, single, accept, content_type)[0]

@@ -1,4 +1,4 @@
-"""Chapter 05: from a torch model to a small file that answers over HTTP, with proof that it answers the same."""
+"""Chapter 05: a file that answers without torch, proof that it answers the same, and a server."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from pathlib import Path
 import httpx
 import numpy as np
 import torch
-from onnx import TensorProto
+from onnx import ModelProto, TensorProto
 from transformers import AttentionInterface
 
 from gpt2news.finetune import Classifier, pool
-from gpt2news.run import atomic
-from newsserve.files import sha256_of
+from gpt2news.run import atomic, sha256_of
 from newsserve.predictor import MANIFEST, Predictor
 
 FP32, INT8 = "model.onnx", "model.int8.onnx"
 
 
 def _fused_attention(module, query, key, value, attention_mask, scaling=None, **_):
-    """Attention of a causal model as one node of ONNX Runtime's, (batch, heads, tokens, width) each -> (batch, tokens, heads, width).
+    """Attention of a causal model as one node of ONNX Runtime's.
 
-    Padding is on the right, where causal attention needs no mask.
+    (batch, heads, tokens, width) each -> (batch, tokens, heads, width). Padding is on the right,
+    where causal attention needs no mask.
     """
     batch, heads, tokens, width = query.shape
-    key, value = (
-        x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value)
-    )  # grouped-query models have fewer
-    flat = [x.transpose(1, 2).reshape(batch, tokens, heads * width) for x in (query, key, value)]
-    attributes = {"num_heads": heads, "unidirectional": 1, "scale": float(scaling or width**-0.5)}
+    flat = []
+    for states in (query, key, value):
+        # Grouped-query models have fewer heads of keys and values.
+        states = states.repeat_interleave(heads // states.shape[1], dim=1)
+        flat.append(states.transpose(1, 2).reshape(batch, tokens, heads * width))
     out = torch.onnx.ops.symbolic(
         "com.microsoft::MultiHeadAttention",
         flat,
-        attributes,
+        {"num_heads": heads, "unidirectional": 1, "scale": float(scaling or width**-0.5)},
         dtype=query.dtype,
         shape=(batch, tokens, heads * width),
         version=1,
@@ -54,22 +54,48 @@ AttentionInterface.register("onnx_fused", _fused_attention)
 
 
 class _Exported(torch.nn.Module):
-    """(batch, tokens) ids and (batch,) positions of the last real token -> (batch, topics) logits."""
+    """(batch, tokens) ids, (batch,) positions of the last token -> (batch, topics) logits."""
 
     def __init__(self, model, pooling):
         super().__init__()
         self.model, self.pooling = model, pooling
 
     def forward(self, input_ids, last):
-        hidden = self.model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
-        return self.model.score(pool(hidden, last, self.pooling))
+        states = self.model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
+        return self.model.score(pool(states, last, self.pooling))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings: the exporter's are of its own internals, the quantiser's of a step done."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _strip(model: ModelProto) -> None:
+    """Remove what the exporter notes of its work: stack traces with the paths of this machine.
+
+    Without them the file's hash does not depend on where the repository lies.
+    """
+    graphs = [model.graph, *model.functions]
+    for graph in graphs:
+        for part in (graph, *graph.node, *graph.value_info):
+            part.doc_string = ""
+            del part.metadata_props[:]
+    del model.metadata_props[:]
 
 
 def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: float = 0.0) -> Path:
-    """Make the folder that `serving.Predictor` reads: fp32 and int8 ONNX models, tokenizer, labels, calibration, hashes.
+    """Make the folder that `Predictor` reads: two ONNX models, tokenizer, labels, hashes.
 
-    Attention, GELU and layer norm with its skip connection are one node each (ONNX Runtime's transformer optimiser). int8: weights
-    quantised per channel ahead of time, activations at run time (dynamic quantisation); benchmarks/serving.md has what else was tried.
+    Attention, GELU and layer norm with its skip connection become one node each (ONNX Runtime's
+    transformer optimiser). int8: weights quantised per channel ahead of time, activations at run
+    time (dynamic quantisation); benchmarks/serving.md has what else was tried.
 
     Args:
         model_folder: chapter 03's model.
@@ -84,37 +110,34 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
     from onnxruntime.transformers.optimizer import optimize_model
 
     classifier = Classifier(model_folder)
-    model = classifier.model.cpu()
+    model, config = classifier.model.cpu(), classifier.model.config
     model.set_attn_implementation("onnx_fused")
-    ids = torch.full((2, 16), 5, dtype=torch.long)
-    last = torch.tensor([15, 7])
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with atomic(out) as part:
+    example = (torch.full((2, 16), 5, dtype=torch.long), torch.tensor([15, 7]))
+    with atomic(out) as part, quiet():
         part.mkdir()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter warns of its own internals
-            torch.onnx.export(
-                _Exported(model, classifier.pooling), (ids, last), part / FP32, dynamo=True, verbose=False, external_data=False,
-                input_names=["input_ids", "last"], output_names=["logits"],
-                dynamic_shapes=({0: "batch", 1: "tokens"}, {0: "batch"}),
-            )  # fmt: skip
-        config = model.config
+        torch.onnx.export(
+            _Exported(model, classifier.pooling),
+            example,
+            part / FP32,
+            input_names=["input_ids", "last"],
+            output_names=["logits"],
+            dynamic_shapes=({0: "batch", 1: "tokens"}, {0: "batch"}),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
         fused = optimize_model(
             str(part / FP32), "bert", config.num_attention_heads, config.hidden_size, opt_level=0
         )
+        _strip(fused.model)
         fused.save_model_to_file(str(part / FP32))
-        logging.disable(logging.WARNING)  # it advises a step that has been done
-        try:
-            known = {"DefaultTensorType": TensorProto.FLOAT}
-            quantize_dynamic(
-                part / FP32,
-                part / INT8,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                extra_options=known,
-            )
-        finally:
-            logging.disable(logging.NOTSET)
+        quantize_dynamic(
+            part / FP32,
+            part / INT8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
+        )
         shutil.copy(model_folder / "tokenizer.json", part / "tokenizer.json")
         manifest = {
             "topics": classifier.topics,
@@ -141,53 +164,42 @@ def parity(
     classifier = Classifier(model_folder)
     torch_logits = classifier.logits(texts)
     fp32 = Predictor(onnx_folder, FP32).logits(texts)
-    int8 = Predictor(onnx_folder, INT8).logits(texts)
+    said = torch_logits.argmax(axis=1)
+    int8_said = Predictor(onnx_folder, INT8).logits(texts).argmax(axis=1)
     wanted = np.array([classifier.topics.index(topic) for topic in truth])
-    right = lambda logits: float((logits.argmax(axis=1) == wanted).mean())  # noqa: E731
+    accuracy, int8_accuracy = (said == wanted).mean(), (int8_said == wanted).mean()
     return {
         "parity_max_abs_diff": float(np.abs(torch_logits - fp32).max()),
-        "accuracy_torch": right(torch_logits),
-        "accuracy_int8": right(int8),
-        "accuracy_drop": right(torch_logits) - right(int8),
-        "same_answer": float((torch_logits.argmax(axis=1) == int8.argmax(axis=1)).mean()),
+        "accuracy_torch": float(accuracy),
+        "accuracy_int8": float(int8_accuracy),
+        "accuracy_drop": float(accuracy - int8_accuracy),
+        "same_answer": float((said == int8_said).mean()),
     }
 
 
 @contextmanager
 def running_server(folder: Path, timeout: float = 60) -> Iterator[str]:
-    """`gpt2news serve` as a process of its own on a free loopback port; gives its address, stops it at the end.
+    """`gpt2news serve` as a process of its own on a free port here, while the block runs.
+
+    Gives its address.
 
     Raises:
-        RuntimeError: it did not answer `/ping` in `timeout` seconds; the message has its last output.
+        RuntimeError: it did not answer `/ping` in `timeout` seconds; the message has its output.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "newsreport",
-        "serve",
-        "--model",
-        str(folder),
-        "--port",
-        str(port),
-    ]
+    command = [sys.executable, "-m", "newsserve", "serve", "--model", folder, "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + timeout
     try:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                httpx.get(f"{address}/ping", timeout=2).raise_for_status()
-                break
-            except httpx.HTTPError as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    process.kill()
-                    raise RuntimeError(
-                        f"the server did not start: {process.communicate()[0][-2000:]}"
-                    ) from error
-                time.sleep(0.1)
+        while not _answers(address):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                said = process.communicate()[0][-2000:]
+                raise RuntimeError(f"the server did not start: {said}")
+            time.sleep(0.1)
         yield address
     finally:
         process.terminate()
@@ -198,13 +210,24 @@ def running_server(folder: Path, timeout: float = 60) -> Iterator[str]:
             process.communicate()
 
 
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/ping", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
 def time_requests(address: str, texts: list[str]) -> dict[str, float]:
-    """Milliseconds from request to answer, one text at a time over one connection: `p50_ms`, `p95_ms` (the first five are warm-up)."""
+    """Milliseconds from request to answer, one text at a time over one connection.
+
+    Returns:
+        `p50_ms`, `p95_ms`; five requests before them are warm-up.
+    """
     spent = []
     with httpx.Client(timeout=30) as client:
         for text in [*texts[:5], *texts]:
             began = time.perf_counter()
             client.post(f"{address}/invocations", json={"text": text}).raise_for_status()
             spent.append((time.perf_counter() - began) * 1000)
-    p50, p95 = np.percentile(spent[5:], [50, 95])
+    p50, p95 = np.percentile(spent[-len(texts) :], [50, 95])
     return {"p50_ms": float(p50), "p95_ms": float(p95)}

@@ -1,97 +1,84 @@
 """A file of any length in, the same rows with topics out: `classify --input … --output …`.
 
-Rows are read and answered in portions, so memory does not grow with the file. Each portion is a
-file in a folder beside the output, written whole or not at all. At the end they are joined, and the
-result takes the output's name. So a run that was killed goes on with `--resume` where it was.
+Rows are read and answered in portions, so memory does not grow with the file. The answers to each
+portion are a file in a folder beside the output, written whole or not at all; so a run that was
+killed goes on with `--resume` where it was. At the end the input is read once more, and each row is
+written with its answer.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import sys
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count, islice
 from pathlib import Path
 from typing import TextIO
 
 from tqdm import tqdm
 
-from newsserve.files import sha256_of
+from newsserve.files import atomic, sha256_of
 from newsserve.predictor import Answer, Predictor
-from newsserve.tables import PORTION, Row, Table, TableError, fault_of, kind_of, parquet
+from newsserve.tables import (
+    PORTION,
+    RAW_TEXT,
+    Row,
+    Table,
+    TableError,
+    fault_of,
+    kind_of,
+    parquet,
+)
 
 ADDED = ("predicted", "probability", "answered", "truncated", "error")
-RAW_TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
 def answer_rows(
     model: Callable[[list[str]], list[Answer]], rows: list[Row], column: str
 ) -> list[dict]:
-    """The rows with the columns of ADDED; where one cannot be answered, `error` says why.
+    """The columns of ADDED for each row; where one cannot be answered, `error` says why.
 
     Args:
         model: texts in, one answer a text out.
-        rows: `(row, error)` as `newsserve.tables` reads them.
-        column: the one that holds the texts.
+        rows: `(row, error)` as a `Table` gives them.
+        column: the one of the texts.
     """
     faults = [wrong or fault_of(row.get(column)) for row, wrong in rows]
     texts = [row[column] for (row, _), fault in zip(rows, faults, strict=True) if not fault]
     answers = iter(model(texts) if texts else [])
     answered = []
-    for (row, _), fault in zip(rows, faults, strict=True):
-        added = dict.fromkeys(ADDED)
-        if fault:
-            added["error"] = fault
-        else:
+    for fault in faults:
+        values = (None, None, None, None, fault)
+        if not fault:
             answer = next(answers)
-            added["predicted"] = answer.topic
-            added["probability"] = answer.probability
-            added["answered"] = answer.answered
-            added["truncated"] = answer.truncated
-        answered.append({**row, **added})
+            values = (answer.topic, answer.probability, answer.answered, answer.truncated, None)
+        answered.append(dict(zip(ADDED, values, strict=True)))
     return answered
 
 
 def check_columns(table: Table) -> None:
-    """The texts' column has to be there, and none that the answers would overwrite.
-
-    Raises:
-        TableError: one of both.
-    """
-    names = table.names or []
-    if table.column not in names:
+    """Raises TableError: the texts' column is missing, or one of ADDED is there already."""
+    if table.names is None:  # no readable row yet
+        return
+    if table.column not in table.names:
         raise TableError(
-            f"{table.path}: no column {table.column!r}; it has {', '.join(map(repr, names))}: "
-            "give --text-column"
+            f"{table.path}: no column {table.column!r}; it has "
+            f"{', '.join(map(repr, table.names))}: give --text-column"
         )
-    taken = [name for name in ADDED if name in names]
+    taken = [name for name in ADDED if name in table.names]
     if taken:
         raise TableError(
             f"{table.path}: the columns {', '.join(taken)} would be overwritten; rename them"
         )
 
 
-def write_csv(file: TextIO, rows: list[dict], columns: list[str], delimiter: str = ",") -> None:
-    """The rows as CSV, without a header.
-
-    Raises:
-        TableError: a row has a column that is not in `columns`.
-    """
+def write_csv(file: TextIO, rows: Iterable[dict], columns: list[str], delimiter: str) -> None:
+    """A header and the rows; a column that a row lacks stays empty."""
     sheet = csv.DictWriter(file, columns, delimiter=delimiter, lineterminator="\n")
-    try:
-        sheet.writerows(rows)
-    except ValueError as error:
-        raise TableError(
-            f"a row has columns that the first rows lack ({error}); write .jsonl instead"
-        ) from error
-
-
-def write_header(file: TextIO, columns: list[str], delimiter: str = ",") -> None:
-    """The first line of a CSV file."""
-    csv.writer(file, delimiter=delimiter, lineterminator="\n").writerow(columns)
+    sheet.writeheader()
+    sheet.writerows(rows)
 
 
 def schema_with_answers(schema):
@@ -102,102 +89,65 @@ def schema_with_answers(schema):
     return pa.schema([*schema, *added])
 
 
-class _Portions:
-    """The folder of what has been answered so far, one file a portion.
+def write_parquet(path: Path, rows: Iterator[dict], columns: list[str], schema) -> None:
+    """The rows as Parquet; without a schema, that of the first portion."""
+    pa, pq = parquet()
+    first = list(islice(rows, PORTION))
+    if schema is None:
+        own = [{name: row.get(name) for name in columns} for row in first]
+        schema = pa.Table.from_pylist(own).schema
+    schema = schema_with_answers(schema)
+    try:
+        with pq.ParquetWriter(path, schema) as file:
+            while first:
+                file.write_table(pa.Table.from_pylist(first, schema=schema))
+                first = list(islice(rows, PORTION))
+    except pa.ArrowException as error:
+        raise TableError(
+            f"a row does not fit the columns of the first rows: {error}; write .jsonl instead"
+        ) from error
 
-    `of.json` in it says of which input and model they are (so that `--resume` refuses others), and
-    with which columns a CSV file was begun.
+
+def begin(folder: Path, of: dict, resume: bool) -> None:
+    """Make the folder of the portions, or find in it the run that is gone on with.
+
+    Raises:
+        TableError: an unfinished run is there, and it is not to be gone on with or of other input.
     """
+    portions = len(list(folder.glob("[0-9]*.json")))
+    if portions and not resume:
+        raise TableError(
+            f"{folder}: an unfinished run of {portions * PORTION:,} rows; go on with --resume, or "
+            "delete this folder"
+        )
+    if portions and json.loads((folder / "of.json").read_text()) != of:
+        raise TableError(
+            f"{folder}: the input or the model is another than in the unfinished run; delete this "
+            "folder and start again"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "of.json").write_text(json.dumps(of))
 
-    def __init__(self, table: Table, model: Path, out: Path):
-        self.table, self.out, self.kind = table, out, kind_of(out)
-        self.folder = out.with_name(f".{out.name}.portions")
-        self.of = {
-            "input": table.fingerprint(),
-            "model": sha256_of(model / "serving.json") if model.is_dir() else "",
-        }
-        self.paths = sorted(self.folder.glob(f"[0-9]*{out.suffix}"))
-        self.columns: list[str] = []
 
-    @property
-    def delimiter(self) -> str:
-        return self.table.delimiter if self.table.kind == "csv" else ","
+def join(table: Table, folder: Path, out: Path, columns: list[str]) -> None:
+    """Write each row of the table with its answer."""
 
-    def check(self, resume: bool) -> None:
-        """Raises TableError when portions are there that are not to be gone on with."""
-        if not self.paths:
+    def rows() -> Iterator[dict]:
+        read = iter(table)
+        for path in sorted(folder.glob("[0-9]*.json")):
+            for added, (row, _) in zip(json.loads(path.read_text()), read, strict=False):
+                yield {**row, **added}
+
+    with atomic(out) as part:
+        if kind_of(out) == "parquet":
+            write_parquet(part, rows(), columns, table.schema)
             return
-        if not resume:
-            raise TableError(
-                f"{self.folder}: an unfinished run of {len(self.paths) * PORTION:,} rows; go on "
-                "with --resume, or delete this folder"
-            )
-        before = json.loads((self.folder / "of.json").read_text())
-        self.columns = before.pop("columns", [])
-        if before != self.of:
-            raise TableError(
-                f"{self.folder}: the input or the model is another than in the unfinished run; "
-                "delete this folder and start again"
-            )
-
-    def add(self, rows: list[dict]) -> None:
-        """Write one portion, whole or not at all."""
-        if not self.paths:
-            self._begin(rows)
-        path = self.folder / f"{len(self.paths):08}{self.out.suffix}"
-        part = path.with_name(f"{path.name}.part")
-        if self.kind == "parquet":
-            self._write_parquet(part, rows)
-        else:
-            with open(part, "w", **RAW_TEXT) as file:
-                if self.kind == "csv":
-                    write_csv(file, rows, self.columns, self.delimiter)
-                else:
-                    for row in rows:
-                        file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
-        os.replace(part, path)
-        self.paths.append(path)
-
-    def _begin(self, rows: list[dict]) -> None:
-        # Rows of JSON may each have columns of their own: those of the first portion count.
-        self.columns = list(dict.fromkeys(name for row in rows for name in row))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "of.json").write_text(json.dumps({**self.of, "columns": self.columns}))
-
-    def _write_parquet(self, part: Path, rows: list[dict]) -> None:
-        pa, pq = parquet()
-        if self.paths:
-            schema = pq.read_schema(self.paths[0])
-        elif self.table.schema is not None:
-            schema = schema_with_answers(self.table.schema)
-        else:
-            own = [{k: row[k] for k in row if k not in ADDED} for row in rows]
-            schema = schema_with_answers(pa.Table.from_pylist(own).schema)
-        try:
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema), part)
-        except pa.ArrowException as error:
-            raise TableError(
-                f"a row does not fit the columns of the first rows: {error}; write .jsonl instead"
-            ) from error
-
-    def join(self) -> None:
-        """All portions as one file under the output's name; the folder is gone then."""
-        whole = self.folder / f"whole{self.out.suffix}"
-        if self.kind == "parquet":
-            _, pq = parquet()
-            with pq.ParquetWriter(whole, pq.read_schema(self.paths[0])) as file:
-                for path in self.paths:
-                    file.write_table(pq.read_table(path))
-        else:
-            with open(whole, "w", **RAW_TEXT) as file:
-                if self.kind == "csv":
-                    write_header(file, self.columns, self.delimiter)
-                file.flush()
-                for path in self.paths:
-                    with open(path, "rb") as portion:
-                        shutil.copyfileobj(portion, file.buffer)
-        os.replace(whole, self.out)
-        shutil.rmtree(self.folder)
+        with open(part, "w", **RAW_TEXT, newline="") as file:
+            if kind_of(out) == "csv":
+                write_csv(file, rows(), [*columns, *ADDED], table.delimiter)
+                return
+            for row in rows():
+                file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
 
 def classify_file(
@@ -209,114 +159,43 @@ def classify_file(
         model: the folder that `Predictor` reads.
         source: CSV, JSON Lines or Parquet by its name, or a folder of Parquet files.
         out: likewise; takes its name when all rows are in it.
-        column: the one that holds the texts.
+        column: the one that holds the text.
         resume: go on with a run that was ended before its time.
 
     Returns:
-        Number of rows; each of the input is there once, in order, those that could not be answered
-        with an `error`.
+        Number of rows; each of the input is there once, in order.
 
     Raises:
         TableError: a file, the column, or an unfinished run is in the way.
         ModelFolderError: the model cannot be served.
     """
     table = Table(source, column)
-    portions = _Portions(table, model, out)
-    portions.check(resume)
+    kind_of(out)
     predictor = Predictor(model)
-    rows = iter(table)
-    count = sum(1 for _ in islice(rows, len(portions.paths) * PORTION))
+    folder = out.with_name(f".{out.name}.portions")
+    of = {"input": table.fingerprint(), "model": sha256_of(model / "serving.json")}
+    total, rows, columns = 0, iter(table), {}
     every = 0.5 if sys.stderr.isatty() else 10
-    with tqdm(
-        initial=count, unit="row", unit_scale=True, mininterval=every, desc=source.name
-    ) as bar:
-        while portion := list(islice(rows, PORTION)):
-            if table.names is not None:
-                check_columns(table)  # each file of a folder has its own
-            portions.add(answer_rows(predictor, portion, column))
-            count += len(portion)
-            # How many rows there are is not known before the end: estimated from the share read.
-            bar.total = max(count, round(count / table.done)) if table.done else None
-            bar.update(len(portion))
-    if not portions.paths:
-        if table.names is not None:
+    with tqdm(unit="row", unit_scale=True, mininterval=every, desc=source.name) as bar:
+        for number in count():
+            portion = list(islice(rows, PORTION))
             check_columns(table)
+            if not portion:
+                break
+            if number == 0:
+                begin(folder, of, resume)
+            for row, _ in portion:  # rows of JSON may each have columns of their own
+                columns.update(dict.fromkeys(row))
+            path = folder / f"{number:08}.json"
+            if not path.exists():
+                with atomic(path) as part:
+                    part.write_text(json.dumps(answer_rows(predictor, portion, column)))
+            total += len(portion)
+            # How many rows there are is only known at the end: estimated from the share read.
+            bar.total = max(total, round(total / table.done)) if table.done else None
+            bar.update(len(portion))
+    if not total:
         raise TableError(f"{source}: no rows")
-    portions.join()
-    return count
-
-
-class _Answers:
-    """One of Ray's workers: a predictor with one thread, a table in, a table with answers out."""
-
-    def __init__(self, model: str, column: str):
-        self.predictor, self.column = Predictor(model, threads=1), column
-
-    def __call__(self, table):
-        pa, _ = parquet()
-        rows = [(row, None) for row in table.to_pylist()]
-        answered = answer_rows(self.predictor, rows, self.column)
-        return pa.Table.from_pylist(answered, schema=schema_with_answers(table.schema))
-
-
-def classify_with_ray(
-    model: Path, source: Path, out: Path, column: str = "text", workers: int = 2
-) -> int:
-    """The same for a folder of Parquet files, with Ray Data; `out` is a folder of Parquet files.
-
-    A cluster is used when RAY_ADDRESS names one (model and folders then have to be where each node
-    finds them), else this machine.
-
-    Args:
-        workers: processes that answer, one core each.
-
-    Returns:
-        Number of rows.
-
-    Raises:
-        TableError: as `classify_file`; also when Ray is not installed or `out` is there already.
-    """
-    try:
-        # Ray's threads import it all at once, and one of them may find it half made.
-        import fsspec.implementations.http  # noqa: F401
-        import ray
-    except ImportError as error:
-        raise TableError("--engine ray needs Ray: pip install 'gpt2-news[scale]'") from error
-    table = Table(source, column)
-    if table.kind != "parquet":
-        raise TableError(f"{source}: --engine ray reads Parquet, a file or a folder of them")
-    if out.exists():
-        raise TableError(f"{out}: is there already; --engine ray writes a new folder")
-    table.names = table.schema.names
-    check_columns(table)
-    Predictor(model)  # a folder that cannot be served is refused here, with its own message
-    part = out.with_name(f".{out.name}.part").resolve()
-    shutil.rmtree(part, ignore_errors=True)
-    options = {}
-    if "RAY_ADDRESS" not in os.environ:
-        # On one machine: a place for each worker, and two for the tasks that read and write, which
-        # would wait for ever on two cores.
-        options = {
-            "num_cpus": workers + 2,
-            "include_dashboard": False,
-            "_node_ip_address": "127.0.0.1",
-        }
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(ignore_reinit_error=True, log_to_driver=False, **options)
-    try:
-        ray.data.DataContext.get_current().execution_options.preserve_order = True
-        data = ray.data.read_parquet([str(file.resolve()) for file in table.files])
-        answered = data.map_batches(
-            _Answers,
-            fn_constructor_args=(str(model.resolve()), column),
-            compute=ray.data.ActorPoolStrategy(size=workers),
-            num_cpus=1,
-            batch_size=PORTION,
-            batch_format="pyarrow",
-        )
-        answered.write_parquet(str(part))
-    finally:
-        ray.shutdown()
-    os.replace(part, out)
-    _, pq = parquet()
-    return sum(pq.read_metadata(file).num_rows for file in out.glob("*.parquet"))
+    join(table, folder, out, list(columns))
+    shutil.rmtree(folder)
+    return total

@@ -1,4 +1,5 @@
-"""Files that are whole: one hash, and a way to write that leaves the old content or the new, never a half of it."""
+"""Files that are whole: one hash, and a way to write that leaves the old content or the new,
+never a half of it."""
 
 from __future__ import annotations
 
@@ -21,13 +22,15 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def atomic(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target` (file or folder) that takes its place only when the block ends without an error."""
+    """A temporary path beside `target` (file or folder) that takes its place only when the block
+    ends without an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         yield part
         if part.is_dir() and target.exists():
-            # A folder cannot be renamed over another that holds files: the old one steps aside first.
+            # A folder cannot be renamed over another that holds files: the old one steps aside
+            # first.
             old = target.with_name(f".{target.name}.{os.getpid()}.old")
             os.replace(target, old)
             os.replace(part, target)

@@ -1,45 +1,36 @@
-"""A request body into texts, answers into a response body: shared by our server and by SageMaker's hooks; no web framework in here.
+"""A request body into texts, answers into a response body; shared by our server and AWS's hooks.
 
-Asked with                                                   body
-`application/json` (also: no content type, curl's default)   `{"text": "…"}`, `"…"`, `{"texts": ["…", …]}`, `["…", …]`, `[{"text": "…"}, …]`
-`application/jsonlines`, `application/x-ndjson`              one such object or string a line
-`text/csv`                                                   a column named `text`, or a single column without a header
-`text/plain`                                                 the text itself
+A body is JSON (also when no type is named, which is curl's default), JSON lines (an object or a
+string a line) or one text/plain text:
 
-The answer to one text, in every format and from every server of this project:
+    {"text": "…"}    "…"    {"texts": ["…", …]}    ["…", …]    [{"text": "…"}, …]
+
+One text is answered by one object, several by a list in the same order. `answered: false` means
+"not sure"; `probabilities` has the likeliest first:
 
     {"topic": "sport", "probability": 0.97, "answered": true,
      "probabilities": {"sport": 0.97, "politics": 0.01, …}, "tokens": 41, "truncated": false}
-
-`answered: false` means "not sure"; `probabilities` is the article's `{topic: probability}`, likeliest first. One text asked
-gives one object, several give a list in the same order. `Accept` chooses JSON, JSON lines or CSV; without it the answer comes
-as the question did (plain text is answered in JSON).
-
-    texts, single = read(body, "application/json")
-    body, content_type = write(predictor(texts), single, accept)
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Sequence
+from typing import Annotated
+
+import pydantic
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 
 from newsserve.predictor import Answer
 
-JSON, LINES, CSV, PLAIN = "application/json", "application/jsonlines", "text/csv", "text/plain"
-_NAMES = {
-    **dict.fromkeys(
-        ["", "*/*", JSON, "application/x-www-form-urlencoded", "application/octet-stream"], JSON
-    ),
-    **dict.fromkeys(
-        [LINES, "application/x-jsonlines", "application/jsonl", "application/x-ndjson"], LINES
-    ),
-    CSV: CSV,
+JSON, LINES, PLAIN = "application/json", "application/jsonlines", "text/plain"
+KINDS = {
+    **dict.fromkeys(["", "*/*", JSON], JSON),
+    # What curl and simple clients send when they are told nothing.
+    **dict.fromkeys(["application/x-www-form-urlencoded", "application/octet-stream"], JSON),
+    **dict.fromkeys([LINES, "application/x-jsonlines", "application/jsonl"], LINES),
+    "application/x-ndjson": LINES,
     PLAIN: PLAIN,
 }
-COLUMNS = ("topic", "probability", "answered", "tokens", "truncated")
 
 
 class BadRequestError(ValueError):
@@ -50,94 +41,124 @@ class UnknownTypeError(BadRequestError):
     """A content type that is not taken."""
 
 
-def format_of(content_type: str | None) -> str:
-    """JSON, LINES, CSV or PLAIN for the value of a `Content-Type` header.
+def _whole(text: object) -> object:
+    # Half a surrogate pair, all that is left of an emoji that was cut in two, becomes "?".
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
 
-    Raises:
-        UnknownTypeError: another type.
-    """
+
+Text = Annotated[str, BeforeValidator(_whole)]
+
+
+class Item(BaseModel):
+    """A text of a list."""
+
+    text: Text
+
+
+Many = Annotated[list[Text | Item], Field(min_length=1)]
+
+
+class One(BaseModel):
+    """One text."""
+
+    text: Text | Many
+
+
+class Several(BaseModel):
+    """Several texts, answered by a list even when there is one."""
+
+    texts: Many | Text
+
+
+def _form_of(content: object) -> str:
+    if isinstance(content, dict):
+        return "several" if "texts" in content else "one"
+    return "list" if isinstance(content, list) else "string"
+
+
+# Told apart by their form, so that an error is about the form that was meant and not about all.
+QUESTION = pydantic.TypeAdapter(
+    Annotated[
+        Annotated[One, Tag("one")]
+        | Annotated[Several, Tag("several")]
+        | Annotated[Many, Tag("list")]
+        | Annotated[Text, Tag("string")],
+        Discriminator(_form_of),
+    ]
+)
+
+
+class Problem(BaseModel):
+    """What went wrong, under FastAPI's key and under the one that boto3 shows."""
+
+    detail: str
+    message: str
+
+
+def kind_of(content_type: str | None) -> str:
+    """JSON, LINES or PLAIN for a `Content-Type` header; raises UnknownTypeError for others."""
     name = (content_type or "").partition(";")[0].strip().lower()
-    if name not in _NAMES:
+    if name not in KINDS:
         raise UnknownTypeError(
-            f"content type {name!r} is not taken; send {JSON}, {LINES}, {CSV} or {PLAIN}"
+            f"content type {name!r} is not taken; send {JSON}, {LINES} or {PLAIN}"
         )
-    return _NAMES[name]
+    return KINDS[name]
 
 
 def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str], bool]:
-    """The texts of a request body, and whether a single answer is wanted for them instead of a list.
+    """The texts of a request body, and whether one answer is wanted for them and not a list.
 
     Raises:
         BadRequestError: the body is not of the form that its content type says.
     """
-    kind = format_of(content_type)
+    kind = kind_of(content_type)
     try:
         text = body if isinstance(body, str) else body.decode("utf-8-sig")
         if kind == PLAIN:
             return [text], True
-        if kind == CSV:
-            return _csv(text), False
         if kind == LINES:
-            return _strings([json.loads(line) for line in text.split("\n") if line.strip()]), False
-        content = json.loads(text)
-    except (ValueError, RecursionError, csv.Error) as error:
-        if isinstance(error, BadRequestError):
-            raise
+            content = [json.loads(line) for line in text.split("\n") if line.strip()]
+        else:
+            content = json.loads(text)
+        asked = QUESTION.validate_python(content)
+    except pydantic.ValidationError as error:
+        raise BadRequestError(_what_is_wrong(error)) from error
+    except (ValueError, RecursionError) as error:
         raise BadRequestError(f"the body is not {kind} in UTF-8: {error}") from error
-    items = content.get("texts", content.get("text")) if isinstance(content, dict) else content
-    single = isinstance(items, str) and not (isinstance(content, dict) and "texts" in content)
-    return _strings([items] if isinstance(items, str) else items), single
+    items = asked
+    if isinstance(asked, One):
+        items = asked.text
+    elif isinstance(asked, Several):
+        items = asked.texts
+    if isinstance(items, str):
+        return [items], not isinstance(asked, Several)
+    return [item if isinstance(item, str) else item.text for item in items], False
 
 
-def _strings(items: object) -> list[str]:
-    if not isinstance(items, list) or not items:
-        raise BadRequestError('no texts: send {"text": "…"} or {"texts": ["…", …]}')
-    texts = [item.get("text") if isinstance(item, dict) else item for item in items]
-    for number, text in enumerate(texts, 1):
-        if not isinstance(text, str):
-            raise BadRequestError(f"text number {number} is not a string")
-    return texts
-
-
-def _csv(text: str) -> list[str]:
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    column = rows[0].index("text") if rows and "text" in rows[0] else None
-    if column is not None:
-        rows = rows[1:]
-    for number, row in enumerate(rows, 1):
-        if (len(row) <= column) if column is not None else (len(row) != 1):
-            raise BadRequestError(
-                f"CSV row {number} has {len(row)} columns: send a header with a column named text, or one column only"
-            )
-    return _strings([row[column or 0] for row in rows])
+def _what_is_wrong(error: pydantic.ValidationError) -> str:
+    for each in error.errors(include_url=False, include_input=False):
+        for part in each["loc"]:
+            if isinstance(part, int):
+                return f"text number {part + 1} is not a string"
+    return 'no texts: send {"text": "…"} or {"texts": ["…", …]}'
 
 
 def write(
-    answers: Sequence[Answer], single: bool, accept: str | None = None, asked: str | None = None
+    answers: list[Answer], single: bool, accept: str | None = None, asked: str | None = None
 ) -> tuple[bytes, str]:
     """The response body and its content type.
 
     Args:
         answers: one a text.
         single: as `read` gave it.
-        accept: the `Accept` header; a type that is not offered is no error, the next that is offered counts.
+        accept: the `Accept` header. A type that is not offered is no error: the next one counts.
         asked: content type of the request, which counts when `accept` names nothing.
     """
     wanted = [name.partition(";")[0].strip().lower() for name in (accept or "").split(",")]
-    kind = next(
-        (_NAMES[name] for name in wanted if _NAMES.get(name) and name not in ("", "*/*")), None
-    ) or format_of(asked)
+    offered = [KINDS[name] for name in wanted if name in KINDS and name not in ("", "*/*", PLAIN)]
+    kind = offered[0] if offered else kind_of(asked)
     rows = [vars(answer) for answer in answers]
     if kind == LINES:
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), LINES
-    if kind == CSV:
-        topics = sorted(rows[0]["probabilities"]) if rows else []
-        file = io.StringIO(newline="")
-        sheet = csv.writer(file, lineterminator="\n")
-        sheet.writerow([*COLUMNS, *(f"p_{topic}" for topic in topics)])
-        sheet.writerows(
-            [*(row[name] for name in COLUMNS), *(row["probabilities"][topic] for topic in topics)]
-            for row in rows
-        )
-        return file.getvalue().encode(), CSV
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+        return "".join(lines).encode(), LINES
     return json.dumps(rows[0] if single else rows, ensure_ascii=False).encode(), JSON

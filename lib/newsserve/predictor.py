@@ -31,7 +31,8 @@ class Answer:
     Attributes:
         topic: the likeliest topic.
         probability: of that topic, calibrated on validation.
-        answered: False means "not sure": the probability is under the folder's threshold, or there was nothing to read.
+        answered: False means "not sure": the probability is under the folder's threshold, or
+            there was nothing to read.
         probabilities: topic -> probability, likeliest first.
         tokens: tokens read; `truncated` when the text has more.
     """
@@ -44,11 +45,19 @@ class Answer:
     truncated: bool
 
 
+def _cores() -> int:
+    """Cores that this process may use; a container has fewer than its machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Predictor:
     """`Predictor(folder)(texts)` gives one `Answer` a text. Safe to use from several threads.
 
-    The folder holds `serving.json` (topics, max_length, pad_token_id, temperature, threshold, model, sha256 of each file),
-    `tokenizer.json` and the ONNX model. Nothing else is opened, and no pickle ever.
+    The folder holds `serving.json` (topics, max_length, pad_token_id, temperature, threshold,
+    model, sha256 of each file), `tokenizer.json` and the ONNX model. Nothing else is opened, and
+    no pickle ever.
 
     Args:
         folder: made by chapter 05.
@@ -60,45 +69,55 @@ class Predictor:
     """
 
     def __init__(self, folder: str | Path, model: str | None = None, threads: int | None = None):
-        folder = Path(folder)
-        if not (folder / MANIFEST).is_file():
+        self.folder = Path(folder)
+        hashes = self._read_manifest()
+        self.model_file = model or self.model_file
+        for name in ("tokenizer.json", self.model_file):
+            self._check_file(name, hashes)
+        self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        self.tokenizer.no_truncation()
+        self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
+        self.threads = threads or _cores()
+        self._sessions, self._lock = {}, threading.Lock()
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="predictor")
+        outputs = self._session(self.threads).get_outputs()[0].shape[-1]
+        if outputs != len(self.topics):
             raise ModelFolderError(
-                f"{folder}: no {MANIFEST}; give a folder that chapter 05 made (reports/<profile>/onnx)"
+                f"{folder}: {self.model_file} has {outputs} outputs, {MANIFEST} "
+                f"{len(self.topics)} topics"
+            )
+
+    def _read_manifest(self) -> dict[str, str]:
+        path = self.folder / MANIFEST
+        if not path.is_file():
+            raise ModelFolderError(
+                f"{self.folder}: no {MANIFEST}; give a folder that chapter 05 made "
+                "(reports/<profile>/onnx)"
             )
         try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads(path.read_text(encoding="utf-8"))
             self.topics: list[str] = list(manifest["topics"])
             self.max_length = int(manifest["max_length"])
             self.temperature = float(manifest["temperature"])
             self.threshold = float(manifest["threshold"])
             self.pad = int(manifest["pad_token_id"])
-            self.model_file = model or manifest["model"]
-            hashes = dict(manifest["sha256"])
+            self.model_file: str = manifest["model"]
+            return dict(manifest["sha256"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFolderError(
-                f"{folder / MANIFEST}: {error!r}; make the folder again with chapter 05"
+                f"{path}: {error!r}; make the folder again with chapter 05"
             ) from error
-        for name in ("tokenizer.json", self.model_file):
-            if name not in hashes or not (folder / name).is_file():
-                raise ModelFolderError(f"{folder}: {name} is not there or not listed in {MANIFEST}")
-            if sha256_of(folder / name) != hashes[name]:
-                raise ModelFolderError(
-                    f"{folder / name}: not the file that {MANIFEST} lists (sha256 differs); copy the folder again"
-                )
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.tokenizer.no_truncation()
-        self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
-        self.threads = threads or (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
-        self._path, self._sessions, self._lock = folder / self.model_file, {}, threading.Lock()
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="predictor")
-        outputs = self._session(self.threads).get_outputs()[0].shape[-1]
-        if outputs != len(self.topics):
+
+    def _check_file(self, name: str, hashes: dict[str, str]) -> None:
+        path = self.folder / name
+        if name not in hashes or not path.is_file():
             raise ModelFolderError(
-                f"{folder}: {self.model_file} has {outputs} outputs, {MANIFEST} {len(self.topics)} topics"
+                f"{self.folder}: {name} is not there or not listed in {MANIFEST}"
+            )
+        if sha256_of(path) != hashes[name]:
+            raise ModelFolderError(
+                f"{path}: not the file that {MANIFEST} lists (sha256 differs); copy the folder "
+                "again"
             )
 
     def _session(self, threads: int) -> ort.InferenceSession:
@@ -108,14 +127,15 @@ class Predictor:
                 options.log_severity_level = 3
                 options.intra_op_num_threads = threads
                 self._sessions[threads] = ort.InferenceSession(
-                    str(self._path), options, providers=["CPUExecutionProvider"]
+                    str(self.folder / self.model_file), options, providers=["CPUExecutionProvider"]
                 )
             return self._sessions[threads]
 
     def encode(self, text: str) -> tuple[list[int], bool]:
         """Token ids of a text, at most `max_length`, and whether there are more.
 
-        Of a very long text only as much is tokenised as is needed, so that memory does not grow with it.
+        Of a very long text only as much is tokenised as is needed, so that memory does not grow
+        with it.
         """
         text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes "?"
         length = 32 * self.max_length
@@ -129,8 +149,9 @@ class Predictor:
     def logits(self, texts: list[str]) -> np.ndarray:
         """(n, topics) scores before calibration.
 
-        Each text runs by itself: int8 scales are taken from what is run together, so in a batch an answer would depend on its
-        neighbours. One text uses all threads, several run side by side on one thread each.
+        Each text runs by itself: int8 scales are taken from what is run together, so in a batch
+        an answer would depend on its neighbours. One text uses all threads, several run side by
+        side on one thread each.
         """
         return self._score([self.encode(text)[0] for text in texts])
 
@@ -138,14 +159,11 @@ class Predictor:
         many = len(rows) > 1 and self.threads > 1
         session = self._session(1 if many else self.threads)
 
+        wanted = [node.name for node in session.get_inputs()]
+
         def run(ids: list[int]) -> np.ndarray:
-            inputs = {
-                "input_ids": np.array([ids], dtype=np.int64),
-                "last": np.array([len(ids) - 1], dtype=np.int64),
-            }
-            return session.run(
-                None, {node.name: inputs[node.name] for node in session.get_inputs()}
-            )[0][0]
+            inputs = {"input_ids": np.array([ids]), "last": np.array([len(ids) - 1])}
+            return session.run(None, {name: inputs[name] for name in wanted})[0][0]
 
         scores = list(self._pool.map(run, rows)) if many else [run(ids) for ids in rows]
         return np.array(scores, dtype=np.float32).reshape(len(rows), len(self.topics))
@@ -160,51 +178,42 @@ class Predictor:
             encoded = [self.encode(text) for text in chunk]
             scaled = self._score([ids for ids, _ in encoded]).astype(np.float64) / self.temperature
             exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-            for text, (ids, truncated), row in zip(
-                chunk, encoded, exp / exp.sum(axis=1, keepdims=True), strict=True
-            ):
-                answers.append(self._answer(text, ids, truncated, row))
+            softmax = exp / exp.sum(axis=1, keepdims=True)
+            for text, (ids, truncated), row in zip(chunk, encoded, softmax, strict=True):
+                tokens = len(ids) if text.strip() and ids != [self.pad] else 0
+                answers.append(self._answer(tokens, truncated, row))
         return answers
 
-    def _answer(
-        self, text: str, ids: list[int], truncated: bool, probabilities: np.ndarray
-    ) -> Answer:
-        ranked = {
-            self.topics[i]: float(probabilities[i])
-            for i in np.argsort(-probabilities, kind="stable")
-        }
-        topic = next(iter(ranked))
-        something = bool(text.strip()) and ids != [self.pad]
-        return Answer(
-            topic,
-            ranked[topic],
-            something and ranked[topic] >= self.threshold,
-            ranked,
-            len(ids) * something,
-            truncated,
-        )
+    def _answer(self, tokens: int, truncated: bool, probabilities: np.ndarray) -> Answer:
+        order = np.argsort(-probabilities, kind="stable")
+        ranked = {self.topics[i]: float(probabilities[i]) for i in order}
+        topic = self.topics[order[0]]
+        sure = tokens > 0 and ranked[topic] >= self.threshold
+        return Answer(topic, ranked[topic], sure, ranked, tokens, truncated)
 
     def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:
         """How much each word spoke for the topic: occlusion, Zeiler and Fergus, ECCV 2014.
 
         Args:
             text: one text; what the model does not read of it is not explained.
-            passes: at most this many variants are scored; of a longer text, neighbouring words are left out together and share the drop.
+            passes: at most this many variants are scored; of a longer text, neighbouring words
+                are left out together and share the drop.
 
         Returns:
-            The words in order, each with the fall of the top topic's probability when the word is left out (negative: it spoke against).
+            The words in order, each with the fall of the top topic's probability when the word is
+            left out (negative: it spoke against).
         """
         ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
         if not ends:
             return []
         words = text.split()[: len(text[: ends[-1][1]].split())]
-        size = -(-len(words) // passes)
+        size = -(-len(words) // passes)  # rounded up
         starts = range(0, len(words), size)
-        whole, *without = self(
-            [" ".join(words), *(" ".join(words[:i] + words[i + size :]) for i in starts)]
-        )
-        drops = [
-            (whole.probability - answer.probabilities[whole.topic]) / len(words[i : i + size])
-            for i, answer in zip(starts, without, strict=True)
-        ]
-        return [(word, drops[i // size]) for i, word in enumerate(words)]
+        variants = [" ".join(words[:i] + words[i + size :]) for i in starts]
+        whole, *without = self([" ".join(words), *variants])
+        explained = []
+        for start, answer in zip(starts, without, strict=True):
+            together = words[start : start + size]
+            fall = whole.probability - answer.probabilities[whole.topic]
+            explained += [(word, fall / len(together)) for word in together]
+        return explained

@@ -1,7 +1,7 @@
 """The one table reader: rows of CSV, JSON Lines and Parquet files, in constant memory.
 
 The corpus of chapter 01, `classify --input` and the web app all read through here. So a file that
-one of them takes is taken by all, and a row that is wrong for one of them is wrong for all.
+one of them takes is taken by all, and a row that is wrong for one is wrong for all.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 PORTION = 2048  # rows that are held at a time
 KINDS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-DELIMITERS = ",;\t"
 LONGEST_CELL = 64 * 2**20
+# A byte that is not UTF-8 is read as a lone surrogate, so that it can be written back as it was.
+RAW_TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 Row = tuple[dict, str | None]
 
@@ -27,17 +27,12 @@ class TableError(ValueError):
 
 
 def read_rows(path: str | Path, column: str = "text") -> Iterator[Row]:
-    """`(row, error)` for each row of a file; `Table` has its columns and the progress as well."""
+    """`(row, error)` for each row of a file: see `Table`."""
     return iter(Table(path, column))
 
 
-def kind_of(path: str | Path) -> str:
-    """csv, jsonl or parquet, by the name; a folder is one of Parquet files.
-
-    Raises:
-        TableError: another ending.
-    """
-    path = Path(path)
+def kind_of(path: Path) -> str:
+    """csv, jsonl or parquet, by the name; a folder is one of Parquet files."""
     if path.is_dir():
         return "parquet"
     if path.suffix.lower() not in KINDS:
@@ -47,25 +42,17 @@ def kind_of(path: str | Path) -> str:
 
 def fault_of(cell: object) -> str | None:
     """Why a cell is not a text that can be read; None when it is one."""
-    if cell is None:
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
         return "no text"
     if not isinstance(cell, str):
         return f"the text is not a string but {type(cell).__name__}"
-    if not cell.strip():
-        return "no text"
-    # A byte that is not UTF-8 was read as a lone surrogate, so that it can be written back as it
-    # was.
     if any("\udc80" <= character <= "\udcff" for character in cell):
         return "the text is not UTF-8"
     return None
 
 
 def parquet():
-    """pyarrow and its Parquet module.
-
-    Raises:
-        TableError: it is not installed.
-    """
+    """pyarrow and its Parquet module."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -77,21 +64,19 @@ def parquet():
 class Table:
     """The rows of a CSV, JSON Lines or Parquet file, or of a folder of Parquet files.
 
-    Iterating gives `(row, error)`: the columns by name, and what is wrong with the form of the
-    row (None: nothing). A row that is wrong is still there, so as many rows come out as the file
-    has. Whether a cell is a text is for the caller to ask (`fault_of`).
+    Iterating gives `(row, error)`: the columns by name, and what is wrong with the form of the row
+    (None: nothing). Each row of the file comes out, also a wrong one. Whether a cell is a text is
+    for the caller to ask (`fault_of`).
 
     Args:
         path: its ending says which kind of file it is.
-        column: the one that holds the texts. A line that is no JSON is put there as it is.
-        data: the content of the file where it is not on disk, such as an upload.
+        column: the one of the texts. A line that is no JSON is put there as it is.
+        data: the content, where the file is not on disk (an upload).
 
     Attributes:
-        kind: csv, jsonl or parquet.
-        names: of the columns, known from the first row on; of JSON Lines, those of the first
-            readable row.
-        delimiter: between the cells of a CSV file, found in its first line.
-        schema: Arrow's, of Parquet input; else None.
+        names: of the columns, known from the first row on (JSON Lines: the first readable one).
+        delimiter: of a CSV file, found in its first line: a comma, a semicolon or a tab.
+        schema: Arrow's, of Parquet; else None.
         done: share of the input that has been read, 0 to 1.
 
     Raises:
@@ -102,38 +87,33 @@ class Table:
         self.path, self.column, self.data = Path(path), column, data
         if data is None and not self.path.exists():
             raise TableError(f"{path}: no such file")
-        self.kind = kind_of(path)
+        self.kind = kind_of(self.path)
         self.files = sorted(self.path.glob("*.parquet")) if self.path.is_dir() else [self.path]
         if not self.files:
             raise TableError(f"{path}: no Parquet file in this folder")
         self.names: list[str] | None = None
-        self.delimiter = ","
-        self.done = 0.0
-        self.schema = None
+        self.delimiter, self.done, self.schema = ",", 0.0, None
         if self.kind == "parquet":
             self.schema = self._parquet_file(self.files[0]).schema_arrow
 
     def fingerprint(self) -> str:
-        """Changes with the input: names, sizes and times of change of its files, and the column."""
-        facts = []
-        for file in self.files:
-            stat = file.stat()
-            facts.append((file.name, stat.st_size, stat.st_mtime_ns))
+        """Changes with the input: names, sizes and times of its files, and the column."""
+        stats = [(file.name, file.stat()) for file in self.files]
+        facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
         return hashlib.sha256(json.dumps([facts, self.column]).encode()).hexdigest()
 
     def __iter__(self) -> Iterator[Row]:
         readers = {"csv": self._read_csv, "jsonl": self._read_jsonl, "parquet": self._read_parquet}
         return readers[self.kind]()
 
-    def _open(self) -> tuple[BinaryIO, int]:
-        """The file for reading, and its size in bytes (never 0, for shares are taken of it)."""
+    def _open(self):
+        """The file in bytes, and their number (never 0, for shares are taken of it)."""
         if self.data is not None:
             return io.BytesIO(self.data), max(1, len(self.data))
         return open(self.path, "rb"), max(1, self.path.stat().st_size)
 
-    # The csv module and not pyarrow.csv, pandas or polars: those refuse a whole file for one row
-    # of another length (or lose the row without a word), and cannot give back bytes that are not
-    # UTF-8.
+    # The csv module and not pyarrow.csv or pandas: those refuse a whole file for one row of another
+    # length (or drop the row), and cannot give back bytes that are not UTF-8.
     def _read_csv(self) -> Iterator[Row]:
         csv.field_size_limit(LONGEST_CELL)
         binary, size = self._open()
@@ -141,19 +121,22 @@ class Table:
             head = binary.read(4096)
             if b"\0" in head:
                 raise TableError(
-                    f"{self.path}: this is not a CSV file in UTF-8; a spreadsheet is saved "
-                    "as one with “Save as”, “CSV UTF-8”"
+                    f"{self.path}: this is not a CSV file in UTF-8; a spreadsheet is saved as one "
+                    "with “Save as”, “CSV UTF-8”"
                 )
             binary.seek(0)
             first_line = head.partition(b"\n")[0].decode("utf-8", "replace")
-            self.delimiter = max(DELIMITERS, key=first_line.count)
-            text = io.TextIOWrapper(
-                binary, encoding="utf-8-sig", errors="surrogateescape", newline=""
-            )
+            self.delimiter = max(",;\t", key=first_line.count)
+            text = io.TextIOWrapper(binary, **{**RAW_TEXT, "encoding": "utf-8-sig"}, newline="")
             cells = csv.reader(text, delimiter=self.delimiter)
             try:
                 self.names = next(cells, [])
-                self._check_names()
+                twice = {name for name in self.names if self.names.count(name) > 1}
+                if twice:
+                    raise TableError(
+                        f"{self.path}: more than one column is named {', '.join(sorted(twice))}; "
+                        "give each a name of its own"
+                    )
                 for row in cells:
                     if row:  # an empty line is no row
                         self.done = binary.tell() / size
@@ -162,14 +145,6 @@ class Table:
                 raise TableError(
                     f"{self.path}: line {cells.line_num}: {error}; is a quotation mark left open?"
                 ) from error
-
-    def _check_names(self) -> None:
-        twice = {name for name in self.names if self.names.count(name) > 1}
-        if twice:
-            raise TableError(
-                f"{self.path}: more than one column is named {', '.join(sorted(twice))}; "
-                "give each a name of its own"
-            )
 
     def _named(self, cells: list[str]) -> Row:
         wanted = len(self.names)
@@ -184,28 +159,22 @@ class Table:
     def _read_jsonl(self) -> Iterator[Row]:
         binary, size = self._open()
         with binary:
-            # Lines end in "\n" and in nothing else: a carriage return may stand within a JSON text.
-            text = io.TextIOWrapper(
-                binary, encoding="utf-8-sig", errors="surrogateescape", newline="\n"
-            )
+            text = io.TextIOWrapper(binary, **RAW_TEXT, newline="\n")
             for number, line in enumerate(text, 1):
                 if not line.strip():
                     continue
                 self.done = binary.tell() / size
-                row, wrong = self._parsed(line, number)
-                if wrong is None and self.names is None:
+                try:
+                    row, wrong = json.loads(line), None
+                except (ValueError, RecursionError) as error:
+                    row, wrong = None, f"line {number} is not JSON: {error}"
+                if wrong is None and not isinstance(row, dict):
+                    wrong = f"line {number} is not a JSON object"
+                if wrong:
+                    row = {self.column: line.rstrip("\r\n")}
+                elif self.names is None:
                     self.names = list(row)
                 yield row, wrong
-
-    def _parsed(self, line: str, number: int) -> Row:
-        as_it_is = {self.column: line.rstrip("\r\n")}
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            return as_it_is, f"line {number} is not JSON: {error}"
-        if not isinstance(row, dict):
-            return as_it_is, f"line {number} is not a JSON object"
-        return row, None
 
     def _parquet_file(self, path: Path):
         pa, pq = parquet()

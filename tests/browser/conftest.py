@@ -19,8 +19,15 @@ CHROMIUM = next(
     ),
     None,
 )
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 AXE = "axe-core@4.14.1"
 
 
@@ -39,7 +46,8 @@ def browser():
 
 @pytest.fixture(scope="session")
 def axe(request):
-    """`axe(page)`: what axe-core has against a page, one line a finding. Fetched from npm once, into pytest's cache."""
+    """`axe(page)`: what axe-core has against a page, one line a finding. Fetched from npm once,
+    into pytest's cache."""
     npm, folder = shutil.which("npm"), Path(request.config.cache.mkdir("axe-core"))
     file = folder / "node_modules" / "axe-core" / "axe.min.js"
     if not file.exists():
@@ -83,7 +91,7 @@ def _serving(*arguments: str, **environment: str):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "newsreport", *arguments, "--port", str(port)],
+        [sys.executable, "-m", "newsserve", *arguments, "--port", str(port)],
         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, env={**os.environ, **environment},
     )  # fmt: skip
     try:
@@ -108,5 +116,6 @@ def _serving(*arguments: str, **environment: str):
 
 @pytest.fixture(scope="session")
 def serving():
-    """`with serving("app", NAME="value") as url`: that command of ours on a free port of this machine, with these variables."""
+    """`with serving("app", NAME="value") as url`: that command of ours on a free port of this
+    machine, with these variables."""
     return _serving

@@ -2,19 +2,22 @@
 
 import csv
 import io
+import json
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from newsreport.__main__ import SHIPPED
-from newsserve.app.examples import EXAMPLES
+from newsserve import app as app_package
+from newsserve.__main__ import SHIPPED
 from newsserve.predictor import Predictor
 
 pytestmark = pytest.mark.skipif(
     not (SHIPPED / "serving.json").exists(), reason="no shipped model in models/gpt2-mini-bbc"
 )
+EXAMPLES = json.loads((Path(app_package.__file__).parent / "examples.json").read_text("utf-8"))
 NEWS = list(EXAMPLES)[:5]
 SLOW = 30_000  # ms, for a machine that is busy
 
@@ -27,7 +30,8 @@ def app(serving):
 
 @pytest.fixture
 def visit(browser):
-    """`visit(url, **context)`: a page there, which at the end may not have asked anybody else for anything, nor have logged an error."""
+    """`visit(url, **context)`: a page there, which at the end may not have asked anybody else for
+    anything, nor have logged an error."""
     opened = []
 
     def go(url, **context):
@@ -59,7 +63,8 @@ def visit(browser):
 
 @pytest.fixture(scope="module")
 def fifty() -> bytes:
-    """50 rows between semicolons: 48 of the examples in turn, one without a text, one with a column too many."""
+    """50 rows between semicolons: 48 of the examples in turn, one without a text, one with a
+    column too many."""
     file = io.StringIO(newline="")
     sheet = csv.writer(file, delimiter=";")
     sheet.writerow(["number", "text"])
@@ -158,14 +163,15 @@ def test_a_file(app, visit, fifty, tmp_path):
     page.locator("input[type=file]").set_input_files(
         {"name": "no.csv", "mimeType": "text/csv", "buffer": b"PK\0\0"}
     )
-    page.get_by_text("This is not a CSV file").wait_for()
+    page.get_by_text("this is not a CSV file").wait_for()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 def test_every_tab_fits_and_can_be_used_by_all(app, visit, axe, fifty, scheme, width):
     page = visit(app, color_scheme=scheme, viewport={"width": width, "height": 900})
     dark = page.evaluate(
-        "getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/g).every(x => x < 60)"
+        "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+        ".match(/\\d+/g).every(x => x < 60)"
     )
     assert dark == (scheme == "dark")
 

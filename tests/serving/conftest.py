@@ -14,7 +14,8 @@ TEXTS = (
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
-    """A model folder as chapter 03 leaves it: two layers, width 32, random weights, 24 tokens at most."""
+    """A model folder as chapter 03 leaves it: two layers, width 32, random weights, 24 tokens at
+    most."""
     import torch
     from transformers import GPT2Config, GPT2ForSequenceClassification, set_seed
 
@@ -46,7 +47,8 @@ def tiny_model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def exported(tiny_model) -> Path:
-    """What `deploy.export` makes of `tiny_model`; temperature 1.5, threshold 0. For reading only."""
+    """What `deploy.export` makes of `tiny_model`; temperature 1.5, threshold 0. For reading
+    only."""
     from gpt2news.deploy import export
 
     return export(tiny_model, tiny_model.with_name("onnx"), temperature=1.5, threshold=0.0)
@@ -54,7 +56,8 @@ def exported(tiny_model) -> Path:
 
 @pytest.fixture
 def copy(exported, tmp_path):
-    """`copy(threshold=0.9, …)`: a copy of `exported` to change, with these values in its serving.json; None removes one."""
+    """`copy(threshold=0.9, …)`: a copy of `exported` to change, with these values in its
+    serving.json; None removes one."""
 
     def make(**changes) -> Path:
         folder = tmp_path / "copy"

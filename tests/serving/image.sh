@@ -4,7 +4,7 @@
 # Debian's packages. Everything but the Docker engine's build cache is gone at the end. Exit code 77: cannot be done here, and why.
 #   BASE=file.tar tests/serving/image.sh      keeps the stand-in there, and takes it from there the next time
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 PYTHON_IMAGE=$(sed -n 's/^FROM \(docker\.io[^ ]*\).*/\1/p' deploy/Dockerfile | head -1)
 work=$(mktemp -d "${TMPDIR:-/tmp}/gpt2news-image.XXXXXX")

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from newsserve import batch
-from newsserve.tables import TableError
 from newsserve.predictor import Predictor
+from newsserve.tables import TableError
 
 TEXTS = ["The bank cut its forecast", "Goal! The striker scored", "The minister promised a vote"]
 
@@ -86,13 +86,19 @@ def test_bad_rows_are_kept_with_their_error(exported, tmp_path):
     batch.classify_file(exported, lines, tmp_path / "out.jsonl")
     given = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["error"] and row["error"].split(":")[0] for row in given] == [
-        None, "line 2 is not JSON", "line 3 is not a JSON object", "the text is not a string but int", "no text", "no text",
-    ]  # fmt: skip
+        None,
+        "line 2 is not JSON",
+        "line 3 is not a JSON object",
+        "the text is not a string but int",
+        "no text",
+        "no text",
+    ]
     assert given[1]["text"] == '{"te'
 
 
 def test_killed_and_resumed_every_row_is_there_once(exported, tmp_path):
-    """Killed for real, as soon as some portions are written; a run without --resume refuses to throw them away."""
+    """Killed for real, as soon as some portions are written; a run without --resume refuses to
+    throw them away."""
     source, out = write_csv(tmp_path / "in.csv", numbered(14_000)), tmp_path / "out.csv"
     command = [
         sys.executable,
@@ -109,7 +115,7 @@ def test_killed_and_resumed_every_row_is_there_once(exported, tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     portions = tmp_path / ".out.csv.portions"
     deadline = time.monotonic() + 60
-    while len(list(portions.glob("0*.csv"))) < 2:
+    while len(list(portions.glob("0*.json"))) < 2:
         assert process.poll() is None, "it was done before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -129,7 +135,7 @@ def test_killed_and_resumed_every_row_is_there_once(exported, tmp_path):
 def test_an_unfinished_run_over_another_input_is_not_gone_on_with(exported, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "PORTION", 4)
     source, out = write_csv(tmp_path / "in.csv", numbered(10)), tmp_path / "out.csv"
-    monkeypatch.setattr(batch._Portions, "join", lambda self: 1 / 0)
+    monkeypatch.setattr(batch, "join", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         batch.classify_file(exported, source, out)
     write_csv(source, numbered(11))
@@ -139,9 +145,14 @@ def test_an_unfinished_run_over_another_input_is_not_gone_on_with(exported, tmp_
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("id,body\n1,a\n", "no column 'text'; it has 'id', 'body'"), ("text,error\na,b\n", "error would be overwritten"),
-     ("", "no column 'text'"), ("text\n", "no rows"), ('text\n"a\n' + "b\n" * 9, None)],
-)  # fmt: skip
+    [
+        ("id,body\n1,a\n", "no column 'text'; it has 'id', 'body'"),
+        ("text,error\na,b\n", "error would be overwritten"),
+        ("", "no column 'text'"),
+        ("text\n", "no rows"),
+        ('text\n"a\n' + "b\n" * 9, None),
+    ],
+)
 def test_a_file_that_does_not_fit_is_refused_and_nothing_is_left(exported, tmp_path, content, says):
     source = tmp_path / "in.csv"
     source.write_text(content)
@@ -169,6 +180,8 @@ def test_semicolons_stay_and_a_header_with_a_line_break_is_written_once(
 
 def test_ray_with_two_workers_says_the_same(exported, tmp_path):
     pytest.importorskip("ray")
+    from newsserve.cluster import classify_with_ray
+
     folder = tmp_path / "in"
     folder.mkdir()
     rows = [{"id": i, "text": text} for i, text in numbered(6000)]
@@ -177,7 +190,7 @@ def test_ray_with_two_workers_says_the_same(exported, tmp_path):
             pa.Table.from_pylist(rows[part * 2000 : (part + 1) * 2000]), folder / f"{part}.parquet"
         )
     assert batch.classify_file(exported, folder, tmp_path / "local.parquet") == 6000
-    assert batch.classify_with_ray(exported, folder, tmp_path / "ray", workers=2) == 6000
+    assert classify_with_ray(exported, folder, tmp_path / "ray", workers=2) == 6000
     local = {row["id"]: row for row in pq.read_table(tmp_path / "local.parquet").to_pylist()}
     ray = pq.read_table(tmp_path / "ray").to_pylist()
     assert len(ray) == len({row["id"] for row in ray}) == len(local)

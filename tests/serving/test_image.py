@@ -1,5 +1,7 @@
-"""The Dockerfile: what can be said of it without building, and, when asked for, both images built and run."""
+"""The Dockerfile: what can be said of it without building, and, when asked for, both images built
+and run."""
 
+import argparse
 import os
 import re
 import shutil
@@ -8,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from gpt2news import cli
+from newsserve import __main__ as cli
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+
+
+def arguments(command):
+    parser = argparse.ArgumentParser()
+    cli.add_commands(parser.add_subparsers())
+    return parser.parse_args(command)
 
 
 def test_both_images_come_from_one_pinned_base_and_do_not_run_as_root():
@@ -32,7 +40,8 @@ def test_every_package_is_held_to_the_lock():
 
 
 def test_what_is_copied_is_there_and_let_through():
-    """Each COPY from the repository is of something that .dockerignore lets through: everything is shut out but what it names."""
+    """Each COPY from the repository is of something that .dockerignore lets through: everything
+    is shut out but what it names."""
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert next(line for line in lines if not line.startswith("#")) == "*"
     let_through = {line[1:] for line in lines if line.startswith("!")}
@@ -63,23 +72,23 @@ def test_hadolint():
 def test_sagemakers_model_goes_before_the_one_in_the_image(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "SAGEMAKER", tmp_path / "sagemaker")
     monkeypatch.setenv("GPT2NEWS_MODEL", str(tmp_path / "image"))
-    assert cli.parser().parse_args(["serve"]).model == tmp_path / "image"
+    assert arguments(["serve"]).model == tmp_path / "image"
     (tmp_path / "sagemaker").mkdir()
-    assert cli.parser().parse_args(["serve"]).model == tmp_path / "image", (
+    assert arguments(["serve"]).model == tmp_path / "image", (
         "SageMaker mounts an empty folder when it has no model"
     )
     (tmp_path / "sagemaker" / "serving.json").touch()
-    assert cli.parser().parse_args(["serve"]).model == tmp_path / "sagemaker"
-    assert cli.parser().parse_args(["serve", "--model", "given"]).model == Path("given")
+    assert arguments(["serve"]).model == tmp_path / "sagemaker"
+    assert arguments(["serve", "--model", "given"]).model == Path("given")
     monkeypatch.delenv("GPT2NEWS_MODEL")
     (tmp_path / "sagemaker" / "serving.json").unlink()
-    assert cli.parser().parse_args(["serve"]).model == cli.SHIPPED
+    assert arguments(["serve"]).model == cli.SHIPPED
 
 
 def test_the_address_and_port_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("GPT2NEWS_HOST", "0.0.0.0")
     monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "9090")
-    args = cli.parser().parse_args(["serve"])
+    args = arguments(["serve"])
     assert (args.host, args.port) == ("0.0.0.0", 9090)
 
 
@@ -88,7 +97,7 @@ def test_both_images_are_built_and_run():
     if not os.environ.get("GPT2NEWS_IMAGE"):
         pytest.skip("takes minutes; GPT2NEWS_IMAGE=1 asks for it, or run tests/serving/image.sh")
     done = subprocess.run(
-        [str(ROOT / "tests" / "image.sh")],
+        [str(ROOT / "tests" / "serving" / "image.sh")],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -37,21 +37,33 @@ def in_a_new_process(code: str, *arguments: str):
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-# --- what it loads ----------------------------------------------------------------------------------------------------
+# --- what it loads
 
 
 @pytest.mark.parametrize(
-    "module", ["newsserve.predictor", "newsserve.server", "newsreport.__main__"]
+    "module", ["newsserve.predictor", "newsserve.server", "newsserve.__main__"]
 )
 def test_importing_loads_nothing_heavy(module):
-    code = "import json, sys; __import__(sys.argv[1]); print(json.dumps([m for m in sys.modules if '.' not in m]))"
+    code = (
+        "import json, sys; __import__(sys.argv[1]); "
+        "print(json.dumps([m for m in sys.modules if '.' not in m]))"
+    )
     loaded = in_a_new_process(code, module)
-    assert {"gpt2news", "json"} <= set(loaded)
-    assert not {"torch", "transformers", "pandas", "sklearn", "matplotlib"} & set(loaded)
+    assert {"newsserve", "json"} <= set(loaded)
+    assert not {
+        "torch",
+        "transformers",
+        "pandas",
+        "sklearn",
+        "matplotlib",
+        "papermill",
+        "pyarrow",
+    } & set(loaded)
 
 
 def test_answering_opens_three_files_and_never_a_pickle(copy, tmp_path):
-    """The trap would make a file on being unpickled; opened by Python at all, it would be in the list."""
+    """The trap would make a file on being unpickled; opened by Python at all, it would be in the
+    list."""
     folder, trap = copy(), tmp_path / "sprung"
     bait = pickle.dumps(MakesAFile(trap))
     for name in ("model.pkl", "pytorch_model.bin", "training_args.bin"):
@@ -59,10 +71,14 @@ def test_answering_opens_three_files_and_never_a_pickle(copy, tmp_path):
     code = """
 import json, os, sys
 opened = []
-sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event in ("open", "pickle.find_class") else None)
+def note(event, args):
+    if event in ("open", "pickle.find_class"):
+        opened.append(str(args[0]))
+sys.addaudithook(note)
 from newsserve.predictor import Predictor
 answers = Predictor(sys.argv[1])(["The bank"])
-print(json.dumps(sorted({os.path.basename(name) for name in opened if name.startswith(sys.argv[1])})))
+names = {os.path.basename(name) for name in opened if name.startswith(sys.argv[1])}
+print(json.dumps(sorted(names)))
 """
     assert in_a_new_process(code, str(folder)) == [
         "model.int8.onnx",
@@ -82,7 +98,7 @@ class MakesAFile:
         return open, (str(self.path), "w")
 
 
-# --- what it answers --------------------------------------------------------------------------------------------------
+# --- what it answers
 
 
 def test_fp32_gives_what_torch_gives(fp32, tiny_model):
@@ -123,7 +139,8 @@ def test_order_is_kept(fp32):
 
 @pytest.mark.parametrize("model", ["model.onnx", "model.int8.onnx"])
 def test_an_answer_does_not_depend_on_the_other_texts(exported, model):
-    """int8 scales of activations are taken from all that runs together, so texts must not run together."""
+    """int8 scales of activations are taken from all that runs together, so texts must not run
+    together."""
     predictor = Predictor(exported, model)
     texts = [*MIXED, *["bank"] * 300, "law " * 24]  # more than are held at a time
     together, alone = predictor(texts), {text: predictor([text])[0] for text in texts}
@@ -209,7 +226,7 @@ def test_eight_threads_get_the_same_answers(fp32):
             )
 
 
-# --- why --------------------------------------------------------------------------------------------------------------
+# --- why
 
 
 def test_a_word_is_explained_by_leaving_it_out(fp32):
@@ -239,7 +256,7 @@ def test_nothing_to_read_nothing_to_explain(fp32, text):
     assert fp32.explain(text) == []
 
 
-# --- what it refuses --------------------------------------------------------------------------------------------------
+# --- what it refuses
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "model.int8.onnx"])
