@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from operator import itemgetter
 from pathlib import Path
 
 import jinja2
@@ -191,7 +192,7 @@ def _figures(run: Run) -> list[dict]:
 
 
 def all_runs(root: Path) -> list[dict]:
-    """The runs under `root`, newest first: `name`, `record` (run.json), `m` (metrics), `state`."""
+    """The runs under `root`, newest first: `name`, `started`, `m` (metrics), `state`, `page`."""
     found = []
     for file in root.glob("*/run.json"):
         record = read_json(file)
@@ -206,17 +207,13 @@ def all_runs(root: Path) -> list[dict]:
         found.append(
             {
                 "name": file.parent.name,
-                "record": record,
+                "started": str(record.get("started") or ""),
                 "m": {**NO_RESULTS, **read_json(file.with_name("metrics.json"))},
                 "state": state,
                 "page": file.with_name("index.html").exists(),
             }
         )
-    return sorted(found, key=_started, reverse=True)
-
-
-def _started(run: dict) -> str:
-    return run["record"].get("started", "")
+    return sorted(found, key=itemgetter("started"), reverse=True)
 
 
 def write_list(root: Path | None = None) -> Path:

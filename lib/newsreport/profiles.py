@@ -174,7 +174,7 @@ def check_new(name: str, folder: Path) -> Path:
 
 
 def new_profile(name: str, corpus, data: Path, text: str, label: str, folder: Path) -> Path:
-    """Write a profile whose settings fit the number and length of a corpus' texts; returns its path.
+    """Write a profile with settings that fit the size of a corpus; returns its path.
 
     Args:
         name: of the profile.

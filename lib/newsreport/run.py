@@ -115,7 +115,7 @@ def _run_chapters(run: Run, profile: Profile, fresh: bool, corpora: dict, say) -
 
 
 def _is_current(run: Run, state: dict | None, key: str) -> bool:
-    """Did this chapter end well, from what it would start from now, and is all that it made here?"""
+    """Did it end well, from what it would start from now, and is all that it made still here?"""
     if not state or state.get("status") != "done" or state.get("fingerprint") != key:
         return False
     return all(run.path(made).exists() for made in state["made"])
@@ -198,14 +198,18 @@ def _literally(path: Path) -> str:
 
 
 def _other_corpus(run: Run) -> str | None:
-    """Chapters 01 and 02 must have read the same rows: what says that they did not."""
-    explored = run.metrics.get("dataset", {}).get("sha256")
-    split = read_json(run.path("splits", "split.json")).get("dataset_sha256")
-    if explored is None or split is None or explored == split:
+    """Chapters 01 and 02 must have read the same rows: a line that says that they did not."""
+    explored, split = run.metrics.get("dataset"), run.metrics.get("split")
+    if not explored or not split:
+        return None
+    ours = explored.get("sha256")
+    theirs = read_json(run.path("splits", "split.json")).get("dataset_sha256", ours)
+    texts = sum(split[part] for part in ("train", "val", "test"))
+    if ours == theirs and texts == explored["unique"]:
         return None
     return (
-        f"chapter 01 read rows with the hash {explored[:12]}, chapter 02 others ({split[:12]}): "
-        "give both the same `dataset`"
+        f"chapter 01 read {explored['unique']} different texts (sha256 {ours:.12}), chapter 02 "
+        f"{texts} (sha256 {theirs:.12}): give both the same `dataset`"
     )
 
 

@@ -10,12 +10,12 @@ import nbformat
 import pytest
 from huggingface_hub import ModelCard
 from nbclient import NotebookClient
-from running import run_report
 
-from gpt2news import explore, split
 import newsreport as reports
+from gpt2news import explore, split
 from gpt2news.run import ROOT
 from newsreport import CHAPTERS, NOTEBOOKS, gates
+from running import run_report
 
 
 def metrics_of(folder):
