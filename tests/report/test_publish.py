@@ -1,4 +1,4 @@
-"""The tables of README.md and reports/README.md say what is published, and what is published is what a run measured."""
+"""The tables of both READMEs say what is published, and that is what a run measured."""
 
 import json
 
@@ -113,7 +113,9 @@ def test_figures_of_the_studies_are_told_in_their_numbers(root):
 
 def test_a_page_without_a_place_is_named(root):
     (root / "README.md").write_text("nothing")
-    with pytest.raises(results.ResultsError, match=r"README\.md: 0 places"):
+    with pytest.raises(
+        results.ResultsError, match=r"README\.md: one place for the results is needed"
+    ):
         results.pages({}, root)
 
 
