@@ -173,7 +173,7 @@ FORBIDDEN = {
 
 
 def findings(text: str) -> list[str]:
-    """What is forbidden in a text, as `kind (line n)`; the string itself is not shown, it may be a secret."""
+    """What is forbidden in a text, as `kind (line n)`: not the string itself, it may be secret."""
     return [
         f"{kind} (line {text.count(chr(10), 0, hit.start()) + 1})"
         for kind, pattern in FORBIDDEN.items()

@@ -1,4 +1,4 @@
-"""Keep the figures of chosen runs, and write the tables of README.md and reports/README.md from them.
+"""Keep the figures of chosen runs, and write the tables of both READMEs from them.
 
 `python tools/publish.py quick bbc` (or `make results RUNS="quick bbc"`) publishes these runs of
 reports/ and writes the tables; without a name the tables are written again from what is published.

@@ -72,37 +72,20 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(dest="command", required=True)
 
     report = commands.add_parser("report", help="run the five notebooks and make the report")
-    report.add_argument(
-        "--profile", default="quick", help="a file of notebooks/profiles (default: %(default)s)"
-    )
+    profile = "a file of notebooks/profiles (default: %(default)s)"
+    report.add_argument("--profile", default="quick", help=profile)
     report.add_argument("--name", help="folder under reports/ (default: the profile's name)")
     report.add_argument("--fresh", action="store_true", help="run every chapter, changed or not")
-    report.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="CHAPTER.PARAMETER=VALUE",
-        help="change one value; can be repeated",
-    )
+    form = "CHAPTER.PARAMETER=VALUE"
+    change = "change one value; can be repeated"
+    report.add_argument("--set", action="append", default=[], metavar=form, help=change)
     report.set_defaults(run=_report)
 
     own = commands.add_parser("new-profile", help="write a profile for a corpus of your own")
     own.add_argument("name", help="of the profile, and of its folder under reports/")
-    own.add_argument(
-        "--data", required=True, metavar="FILE", help="a .csv, .jsonl or .parquet file"
-    )
-    own.add_argument(
-        "--text",
-        default="text",
-        metavar="COLUMN",
-        help="column of the texts (default: %(default)s)",
-    )
-    own.add_argument(
-        "--label",
-        default="topic",
-        metavar="COLUMN",
-        help="column of the topics (default: %(default)s)",
-    )
+    own.add_argument("--data", required=True, help="a .csv, .jsonl or .parquet file")
+    own.add_argument("--text", default="text", help="column of the texts (default: %(default)s)")
+    own.add_argument("--label", default="topic", help="column of the topics (default: %(default)s)")
     own.set_defaults(run=_new_profile, folder=None)
 
     serving.add_commands(commands)

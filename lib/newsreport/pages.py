@@ -25,6 +25,11 @@ PAGES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+# What every page carries within itself: its style, and the script that sorts tables.
+INLINE = {
+    "css": (TEMPLATES / "style.css").read_text(encoding="utf-8"),
+    "sort": (TEMPLATES / "sort.js").read_text(encoding="utf-8"),
+}
 PURPOSES = {
     "01_explore": "the corpus, before any model",
     "02_split": "a split without leaks, and the proof",
@@ -51,17 +56,9 @@ def read_json(path: Path) -> dict:
     return content if isinstance(content, dict) else {}
 
 
-def inline() -> dict[str, str]:
-    """What every page carries within itself: `css`, and `sort`, the script that sorts tables."""
-    return {
-        "css": (TEMPLATES / "style.css").read_text(encoding="utf-8"),
-        "sort": (TEMPLATES / "sort.js").read_text(encoding="utf-8"),
-    }
-
-
 def write_page(template: str, target: Path, **values) -> Path:
     """Fill a template of the folder `templates` and write the page; returns its path."""
-    page = PAGES.get_template(template).render(**inline(), **values)
+    page = PAGES.get_template(template).render(**INLINE, **values)
     with atomic(target) as part:
         part.write_text(page, encoding="utf-8")
     return target
@@ -88,7 +85,7 @@ def render_chapter(run: Run, chapter: str, notebook: nbformat.NotebookNode) -> N
     exporter.register_preprocessor(
         "nbconvert.preprocessors.CoalesceStreamsPreprocessor", enabled=True
     )
-    resources = {"report": {**around, **inline()}}
+    resources = {"report": {**around, **INLINE}}
     html, _ = exporter.from_notebook_node(notebook, resources=resources)
     sections = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', html)
     contents = PAGES.get_template("contents.html.j2").render(sections=sections)
@@ -99,20 +96,23 @@ def render_chapter(run: Run, chapter: str, notebook: nbformat.NotebookNode) -> N
 def _for_readers(cells: list) -> list:
     """The cells of a notebook without the set-up, and with one note for the unanswered exercises.
 
-    Code that printed and drew nothing goes in front of the next code, if that follows at once: one
-    fold for the reader instead of a stack of them.
+    Code that printed and drew nothing goes in front of the code after it: one fold for the reader
+    instead of a stack of them.
     """
-    kept, stubs, waiting = [], 0, None
+    kept, waiting = [], None
+    note = nbformat.v4.new_markdown_cell(STUB_NOTE)
     for cell in cells:
         tags = cell.metadata.get("tags", [])
         if cell.cell_type != "code":
-            if cell.cell_type == "markdown":
-                cell.source = _linked(cell.source)
-            kept, waiting = [*kept, cell], None
+            # A badge is a picture from outside: its link stays. Chapters are pages here.
+            cell.source = CHAPTER_LINK.sub(r"](\1.html)", BADGE.sub(r"[\1]", cell.source))
+            kept.append(cell)
+            waiting = None
         elif "setup" in tags or not cell.source.strip():
             continue
-        elif NO_ANSWER in _printed(cell):
-            stubs += 1
+        elif NO_ANSWER in str(cell.outputs):
+            if note not in kept:
+                kept.append(note)
         elif waiting is not None and not tags:
             waiting.source += "\n\n" + cell.source
             waiting.outputs = cell.outputs
@@ -120,33 +120,7 @@ def _for_readers(cells: list) -> list:
         else:
             kept.append(cell)
             waiting = cell if not cell.outputs and not tags else None
-    if stubs:
-        headings = [i for i, cell in enumerate(kept) if _is_exercises_heading(cell)]
-        place = headings[-1] + 1 if headings else len(kept)
-        kept.insert(place, nbformat.v4.new_markdown_cell(STUB_NOTE))
     return kept
-
-
-def _linked(source: str) -> str:
-    """Markdown for a page: a badge, a picture from outside, becomes a link; chapters are pages."""
-    return CHAPTER_LINK.sub(r"](\1.html)", BADGE.sub(r"[\1]", source))
-
-
-def _printed(cell) -> str:
-    """All text among a code cell's outputs."""
-    parts = []
-    for output in cell.outputs:
-        parts.append(output.get("text", ""))
-        data = output.get("data", {})
-        parts += [data.get("text/plain", ""), data.get("text/markdown", "")]
-        parts.append(data.get("text/html", ""))
-    return "\n".join(str(part) for part in parts)
-
-
-def _is_exercises_heading(cell) -> bool:
-    return cell.cell_type == "markdown" and bool(
-        re.search(r"^##? .*exercise", cell.source, re.IGNORECASE | re.MULTILINE)
-    )
 
 
 # --- the index of a run, and the list of all runs -----------------------------------------------
@@ -234,26 +208,23 @@ def card(metrics: dict, kind: str) -> ModelCard:
     """
     dataset, test = metrics["dataset"]["name"], metrics["test"]
     corpus = CORPUS_NAMES.get(dataset, Path(dataset).name)
+    tested = {
+        "task_type": "text-classification",
+        "dataset_type": Path(dataset).name,
+        "dataset_name": corpus,
+        "dataset_split": "test",
+    }
     results = []
     for metric, label, score in (
         ("accuracy", "Accuracy", test["accuracy"]),
         ("f1", "Macro F1", test["macro_f1"]),
     ):
+        value = round(score["value"], 4)
         results.append(
-            EvalResult(
-                task_type="text-classification",
-                dataset_type=Path(dataset).name,
-                dataset_name=corpus,
-                dataset_split="test",
-                metric_type=metric,
-                metric_name=label,
-                metric_value=round(score["value"], 4),
-            )
+            EvalResult(**tested, metric_type=metric, metric_name=label, metric_value=value)
         )
     backbone = metrics["model"].get("backbone", "")
-    on_the_hub = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", backbone) and not (
-        backbone.startswith("models/")
-    )
+    on_the_hub = re.fullmatch(r"(?!models/)[\w-][\w.-]*/[\w.-]+", backbone)
     head = ModelCardData(
         model_name=f"{metrics['model']['name']} on {corpus}",
         language="en" if dataset in CORPUS_NAMES else None,

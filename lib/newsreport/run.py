@@ -43,7 +43,9 @@ def run_report(
     corpora: dict[str, Path] | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
-    """Run the chapters that need it and render all.
+    """Run the chapters that need it and render all; returns the exit code.
+
+    0: all is well, 1: a chapter failed, 3: a gate is not met.
 
     Args:
         profile: what `load_profile` gives.
@@ -51,9 +53,6 @@ def run_report(
         fresh: run every chapter, changed or not.
         corpora: the files behind names of corpora; a chapter whose file has changed runs again.
         say: called with each line of progress.
-
-    Returns:
-        The exit code: 0, 1 when a chapter failed, 3 when a gate is not met.
 
     Raises:
         ReportError: the name cannot be used, or the same run is going on in another process.

@@ -292,8 +292,16 @@ def test_the_card_has_valid_metadata_and_the_numbers(kind):
         "f1": 0.9614,
     }
     assert data.language is None
-    for shown in ("0.971 (95 % interval 0.951 to 0.981, n = 421)", "0.962 (0.942 to 0.972)", "temperature 1.23", "cats, dogs",
-                  "42 % of 48 texts", "cats / dogs (12 of 421)", "3,368 to learn", "-0.5 points against torch"):  # fmt: skip
+    for shown in (
+        "0.971 (95 % interval 0.951 to 0.981, n = 421)",
+        "0.962 (0.942 to 0.972)",
+        "temperature 1.23",
+        "cats, dogs",
+        "42 % of 48 texts",
+        "cats / dogs (12 of 421)",
+        "3,368 to learn",
+        "-0.5 points against torch",
+    ):
         assert shown in text, shown
     assert "BBC" not in text
     assert "0.432" in str(pages.card(changed("test.accuracy.value", 0.4321), kind))
@@ -415,7 +423,7 @@ def test_unanswered_exercises_are_one_note(chapter):
     )
     assert "No answer yet" not in page
     assert page.count("checks your answer") == 1
-    assert page.index("checks your answer") < page.index("How many?")
+    assert page.index("How many?") < page.index("checks your answer") < page.index("And why?")
     answered = chapter(markdown("## Exercises"), code("answer = 3", "Right.", "exercise"))
     assert "Right." in answered
     assert "checks your answer" not in answered

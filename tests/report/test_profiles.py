@@ -1,4 +1,4 @@
-"""Profiles: what is refused, in one sentence, before anything runs; and profiles for own corpora."""
+"""Profiles: what is refused, in one sentence, before anything runs; profiles for own corpora."""
 
 import subprocess
 import sys

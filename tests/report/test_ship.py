@@ -1,4 +1,4 @@
-"""The shipped model: its card says what its figures say, and it is replaced by a better one only."""
+"""The shipped model: its card says what its figures say; only a better one replaces it."""
 
 import copy
 import json
