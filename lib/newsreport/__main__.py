@@ -62,7 +62,7 @@ def _wrong(command: str, error: Exception) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line: what is run here, then what newsserve and newscloud add to it."""
+    """The command line: what is run here, and what newsserve and newscloud add to it."""
     from newscloud import __main__ as cloud
     from newsserve import __main__ as serving
 

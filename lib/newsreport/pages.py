@@ -166,24 +166,16 @@ def _figures(run: Run) -> list[dict]:
 
 
 def all_runs(root: Path) -> list[dict]:
-    """The runs under `root`, newest first: `name`, `started`, `m` (metrics), `state`, `page`."""
+    """The runs under `root`, newest first: `name`, `started`, `chapters`, `m` (metrics), `page`."""
     found = []
     for file in root.glob("*/run.json"):
         record = read_json(file)
-        chapters = record.get("chapters") or {}
-        failed = [name for name, entry in chapters.items() if entry["status"] == "failed"]
-        if failed:
-            state = f"failed at {failed[0]}"
-        elif chapters and all(entry["status"] == "done" for entry in chapters.values()):
-            state = "done"
-        else:
-            state = "running, or interrupted"
         found.append(
             {
                 "name": file.parent.name,
                 "started": str(record.get("started") or ""),
+                "chapters": record.get("chapters") or {},
                 "m": {**NO_RESULTS, **read_json(file.with_name("metrics.json"))},
-                "state": state,
                 "page": file.with_name("index.html").exists(),
             }
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Hashable
@@ -192,31 +191,19 @@ def new_profile(name: str, corpus, data: Path, text: str, label: str, folder: Pa
     target = check_new(name, folder)
     tokenizer = Tokenizer.from_file(str(ROOT / BACKBONE / "tokenizer.json"))
     tokenizer.no_truncation()
-    lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(corpus["text"].tolist())]
-
-    def share_within(length: int) -> float:
-        return sum(n <= length for n in lengths) / len(lengths)
-
-    enough = [length for length in LENGTHS if share_within(length) >= 0.9]
-    max_length = enough[0] if enough else LENGTHS[-1]
-    rows, smallest = len(corpus), corpus["topic"].value_counts().min()
+    lengths = sorted(len(each.ids) for each in tokenizer.encode_batch(corpus["text"].tolist()))
+    nine_of_ten = lengths[int(0.9 * (len(lengths) - 1))]
     template = Template((TEMPLATES / "profile.yaml.j2").read_text(encoding="utf-8"))
     content = template.render(
         name=name,
         file=data.name,
-        rows=rows,
-        topics=corpus["topic"].nunique(),
-        # A string of JSON is one of YAML, whatever stands in it.
-        data=json.dumps(str(data.relative_to(ROOT) if data.is_relative_to(ROOT) else data)),
-        text=json.dumps(text),
-        label=json.dumps(label),
-        # A test worth reading, and two texts of each topic in it.
-        share=0.1 if rows > 1_000 and smallest >= 20 else 0.2,
+        data=str(data.relative_to(ROOT) if data.is_relative_to(ROOT) else data),
+        text=text,
+        label=label,
+        rows=len(corpus),
+        counts=corpus["topic"].value_counts().tolist(),
         backbone=BACKBONE,
-        # Fewer texts, more passes over them: the number of steps differs less.
-        epochs=8 if rows <= 300 else 5 if rows <= 1_000 else 3 if rows <= 5_000 else 2,
-        max_length=max_length,
-        whole=share_within(max_length),
+        max_length=min((n for n in LENGTHS if n >= nine_of_ten), default=LENGTHS[-1]),
     )
     with atomic(target) as part:
         part.write_text(content + "\n", encoding="utf-8")
