@@ -94,7 +94,7 @@ def render_chapter(run: Run, chapter: str, notebook: nbformat.NotebookNode) -> N
 
 
 def _for_readers(cells: list) -> list:
-    """The cells of a notebook without the set-up, and with one note for the unanswered exercises.
+    """The cells without set-up and record, and with one note for the unanswered exercises.
 
     Code that printed and drew nothing goes in front of the code after it: one fold for the reader
     instead of a stack of them.
@@ -108,7 +108,7 @@ def _for_readers(cells: list) -> list:
             cell.source = CHAPTER_LINK.sub(r"](\1.html)", BADGE.sub(r"[\1]", cell.source))
             kept.append(cell)
             waiting = None
-        elif "setup" in tags or not cell.source.strip():
+        elif {"setup", "record"} & {*tags} or not cell.source.strip():
             continue
         elif NO_ANSWER in str(cell.outputs):
             if note not in kept:

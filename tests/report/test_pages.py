@@ -402,8 +402,10 @@ def test_a_chapter_has_its_sections_its_neighbours_and_no_set_up(chapter):
         code("install()", tag="setup"),
         markdown("## 1. One & two\nas in [chapter 03](03_finetune.ipynb)"),
         code("print(1)", "1"),
+        code("report.save_metrics()", tag="record"),
     )
     assert "install" not in page
+    assert "save_metrics" not in page
     assert "<img" not in page
     assert '<a href="https://x.example/n"' in page
     assert 'href="03_finetune.html"' in page
