@@ -68,10 +68,11 @@ def publish(name: str, folder: Path = PUBLISHED) -> None:
     with atomic(folder / f"{name}.json") as part:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for figure in FIGURES:
-        source = run / "figures" / f"{figure}.png"
-        if source.exists():
-            with atomic(folder / f"{name}-{figure}.png") as part:
-                shutil.copyfile(source, part)
+        # Chapters draw into figures/, benchmarks/studies.py beside its records.
+        for source in (run / "figures" / f"{figure}.png", run / "studies" / f"{figure}.png"):
+            if source.exists():
+                with atomic(folder / f"{name}-{figure}.png") as part:
+                    shutil.copyfile(source, part)
 
 
 def published(folder: Path = PUBLISHED) -> dict[str, dict]:

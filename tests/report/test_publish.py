@@ -101,7 +101,8 @@ def test_figures_of_the_studies_are_told_in_their_numbers(root):
     }
     (run / "metrics.json").write_text(json.dumps(metrics))
     for name in ("folds", "ablation", "learning_curve"):
-        (run / "figures" / f"{name}.png").write_bytes(b"png")
+        (run / "studies").mkdir(exist_ok=True)
+        (run / "studies" / f"{name}.png").write_bytes(b"png")
     results.publish("tiny", folder)
     page = results.pages(results.published(folder), root)[root / "reports" / "README.md"]
     assert "They are equal. Over 15 folds: behind.\n" in page

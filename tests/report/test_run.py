@@ -1,5 +1,6 @@
 """The runner, on five tiny notebooks: order, what is kept, failures, limits, locks."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from filelock import FileLock
 import gpt2news.show
 from gpt2news.run import CHAPTERS
 from newsreport.gates import ReportError
+from newsreport.run import run_report
 
 
 def test_it_runs_in_order_with_the_profiles_values_then_keeps_all(finished):
@@ -199,25 +201,23 @@ def test_a_failed_chapter_comes_before_a_gate(tiny):
     assert "A gate is not met" not in (folder / "index.html").read_text()
 
 
-def test_chapters_that_read_different_corpora_stop_the_run(finished):
-    counts = '"name": "x", "rows": 9, "unique": 9, "duplicates_removed": 0'
-    explored = f'report.save_metrics(dataset={{{counts}, "sha256": "a" * 64}})\n'
-    split = """report.path("splits").mkdir(exist_ok=True)
-report.write_json("splits/split.json", {"dataset_sha256": "b" * 64})
-report.save_metrics(split={"train": 7, "val": 1, "test": 1, "leaked_exact": 0, "leaked_near": 0})
-"""
-    finished.append("01_explore", explored)
-    finished.append("02_split", split)
-    code, _, record, said = finished.go()
-    assert code == 1
-    told = "02_split: chapter 01 read 9 different texts (sha256 aaaaaaaaaaaa), chapter 02 9 (sha256"
-    assert told in said
-    assert record["chapters"]["03_finetune"]["status"] == "not run"
-    finished.append("02_split", split.replace('"b"', '"a"').replace("7", "8"))
-    assert "chapter 02 10 (sha256" in finished.go()[3]
-    finished.append("02_split", split.replace('"b"', '"a"'))
-    finished.write("03_finetune", "1 / 0")  # two chapters are enough
-    assert "03_finetune: ZeroDivisionError" in finished.go()[3]
+def test_chapters_that_would_read_different_corpora_are_refused(finished, tmp_path):
+    files = {name: tmp_path / f"{name}.csv" for name in ("news", "copy", "other")}
+    for name, file in files.items():
+        file.write_text("b" if name == "other" else "a")
+    profile = finished.load()
+
+    def reading(first: str, second: str):
+        parameters = {**profile.parameters, "01_explore": {"dataset": first}}
+        parameters["02_split"] = {"dataset": second}
+        return dataclasses.replace(profile, parameters=parameters)
+
+    told = "one run has one corpus, but 01_explore would read news, 02_split would read other"
+    with pytest.raises(ReportError, match=told):
+        run_report(reading("news", "other"), "x", corpora=files)
+    assert not (finished.reports / "x").exists()
+    finished.write("01_explore", "1 / 0")  # the same rows under another name are no reason
+    assert run_report(reading("news", "copy"), "x", corpora=files) == 1
 
 
 def test_the_same_run_twice_at_once_is_refused(finished):
