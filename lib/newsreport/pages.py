@@ -38,7 +38,6 @@ PURPOSES = {
     "05_deploy": "a small file that answers over HTTP",
 }
 NO_RESULTS = {name: None for sections in gates.SECTIONS.values() for name in sections}
-LEAD_FIGURE = "accuracy"
 NO_ANSWER = "No answer yet"
 STUB_NOTE = "*In the notebook, a cell under each question checks your answer.*"
 BADGE = re.compile(r"\[!\[([^\]]*)\]\([^)]*\)\](?=\()")
@@ -130,7 +129,7 @@ def render_run(run: Run, record: dict) -> None:
     """Write `index.html`; every number on it is read from metrics.json.
 
     Args:
-        run: whose folder has metrics.json and the executed notebooks.
+        run: whose folder has metrics.json, and the chapters' pages beside it.
         record: what run.json holds.
     """
     metrics = {**NO_RESULTS, **run.metrics}
@@ -145,24 +144,9 @@ def render_run(run: Run, record: dict) -> None:
         run=record,
         m=metrics,
         chapters=chapters,
-        figures=_figures(run),
+        pictured=run.path("figures", "accuracy.png").exists(),
         gates=gates.check(record.get("gates", []), run.metrics) if complete else [],
     )
-
-
-def _figures(run: Run) -> list[dict]:
-    """The figures of the executed notebooks, in order: `src`, `alt`, `width`, `lead`."""
-    found = []
-    for chapter in CHAPTERS:
-        path = run.path("notebooks", f"{chapter}.ipynb")
-        cells = nbformat.read(path, as_version=4).cells if path.exists() else []
-        outputs = [output for cell in cells for output in cell.get("outputs", [])]
-        for output in outputs:
-            image = output.get("metadata", {}).get("image/png", {})
-            if "name" in image:
-                lead = image["name"] == LEAD_FIGURE
-                found.append({**image, "src": f"figures/{image['name']}.png", "lead": lead})
-    return found
 
 
 def all_runs(root: Path) -> list[dict]:

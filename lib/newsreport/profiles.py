@@ -95,11 +95,9 @@ def load_profile(name: str, sets: tuple[str, ...] = (), notebooks: Path = NOTEBO
     gates = content.pop("gates", None) or []
     _check_chapters(limits, f"{where}: time_limit")
     _check_chapters(content, where)
-    for chapter, seconds in limits.items():
-        if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
-            raise ReportError(
-                f"{where}: time_limit of {chapter} is {seconds!r}; seconds are needed"
-            )
+    for chapter, limit in limits.items():
+        if type(limit) not in (int, float) or not 0 < limit < math.inf:
+            raise ReportError(f"{where}: time_limit of {chapter} is {limit!r}; seconds are needed")
     if not isinstance(gates, list):
         raise ReportError(f"{where}: gates is a list of lines such as `- test.accuracy.low >= 0.9`")
     try:
@@ -116,15 +114,21 @@ def load_profile(name: str, sets: tuple[str, ...] = (), notebooks: Path = NOTEBO
     _check_chapters(written, where)
     parameters = {}
     for chapter in CHAPTERS:
-        defaults = parameters_of(notebooks / f"{chapter}.ipynb")
-        defaults.pop("run", None)
-        for parameter, value in written.get(chapter, {}).items():
-            if parameter not in defaults:
-                known = ", ".join(defaults)
-                raise ReportError(f"{chapter} has no parameter {parameter!r}; it has {known}")
-            _check_value(f"{chapter}.{parameter}", value, defaults[parameter])
-        parameters[chapter] = {**defaults, **written.get(chapter, {})}
+        values = written.get(chapter, {})
+        parameters[chapter] = _over_defaults(notebooks / f"{chapter}.ipynb", values)
     return Profile(name, tuple(sets), notebooks, parameters, limits, gates)
+
+
+def _over_defaults(notebook: Path, values: dict) -> dict:
+    """All parameters of a notebook but `run`: `values`, checked, over its defaults."""
+    defaults = parameters_of(notebook)
+    defaults.pop("run", None)
+    for parameter, value in values.items():
+        if parameter not in defaults:
+            known = ", ".join(defaults)
+            raise ReportError(f"{notebook.stem} has no parameter {parameter!r}; it has {known}")
+        _check_value(f"{notebook.stem}.{parameter}", value, defaults[parameter])
+    return {**defaults, **values}
 
 
 def _check_chapters(content: dict, where: str) -> None:

@@ -226,6 +226,15 @@ def test_a_slice_is_called_weak_only_where_it_is_shown_to_be(index):
     assert "weakest slice" not in index(changed("slices", []))
 
 
+def test_the_index_has_the_one_figure_that_answers(index, tmp_path):
+    assert "<img" not in index(METRICS)
+    (tmp_path / "made-up" / "figures").mkdir()
+    (tmp_path / "made-up" / "figures" / "accuracy.png").touch()
+    page = index(METRICS)
+    assert page.count("<img") == 1
+    assert "n = 421: fine-tuned model 0.971 (0.951 to 0.981); TF-IDF + linear SVM 0.962" in page
+
+
 def test_invented_articles_and_a_miniature_are_called_so(index):
     page = index(METRICS)
     assert "invented" not in page
