@@ -99,7 +99,7 @@ def say(line: str) -> None:
 
 
 def reduced_embeddings(path: Path, tokenizer: PreTrainedTokenizerFast, width: int) -> torch.Tensor:
-    """(vocabulary, width): a GGUF model's embedding of our tokens' strings, cut to `width` by SVD.
+    """(vocabulary, width): a GGUF model's embedding of our strings, cut to `width` by SVD.
 
     A string that the other vocabulary lacks is the mean of its pieces there. Upper- and lower-case
     forms are averaged, since our tokenizer does not tell them apart.
@@ -147,7 +147,7 @@ def strings_of(reader, name: str) -> list[str]:
 
 
 def batch_at(tokens: np.ndarray, step: int, batch: int, context: int, seed: int) -> torch.Tensor:
-    """(vocabulary, width): a GGUF model's embedding of our strings, cut to `width` by SVD.
+    """(batch, context) ids of a step; each pass has its own offset and its own order."""
     per_pass = (len(tokens) - context) // context // batch
     number, place = divmod(step, per_pass)
     random = np.random.default_rng([seed, number])

@@ -13,7 +13,8 @@ def test_pretraining_stops_and_goes_on(tmp_path):
     lines = (f"line {i} of a small text about nothing in particular\n" for i in range(5000))
     text.write_text("".join(lines))
     script = str(ROOT / "tools" / "pretrain_gpt2_mini.py")
-    shape = "--layers 1 --width 16 --heads 2 --vocab 300 --context 16 --batch 2".split()
+    sizes = {"layers": 1, "width": 16, "heads": 2, "vocab": 300, "context": 16, "batch": 2}
+    shape = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
     places = ["--text", str(text), "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
     command = [sys.executable, script, *places, *shape, "--every", "2", "--steps", "6"]
 
