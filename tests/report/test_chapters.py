@@ -1,23 +1,18 @@
-"""The five real notebooks: the quick report as shipped, BBC News where it is there, each alone."""
+"""The five real notebooks: the report `quick` as shipped."""
 
 import csv
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 
 import nbformat
 import pytest
 from huggingface_hub import ModelCard
 from nbclient import NotebookClient
 
-from gpt2news import explore
 from gpt2news.run import CHAPTERS, ROOT, Run
 from newsreport import gates, pages
 from newsreport.profiles import NOTEBOOKS
-from running import run_report
 
 
 def metrics_of(folder):
@@ -172,41 +167,3 @@ def test_a_chapter_runs_again_as_it_ran_before(quick, chapter, place, tmp_path, 
     where = {"metadata": {"path": str(place)}}
     NotebookClient(notebook, kernel_name="python3", timeout=300, resources=where).execute()
     assert metrics_of(tmp_path / "quick") == metrics_of(quick)
-
-
-@pytest.mark.parametrize("chapter", ["03_finetune", "04_evaluate", "05_deploy"])
-def test_a_chapter_alone_makes_what_it_lacks(chapter, tmp_path):
-    """Plain papermill, no reports: a badge on a new machine. Chapters 01 and 02 need nothing."""
-    command = [sys.executable, "-m", "papermill", str(NOTEBOOKS / f"{chapter}.ipynb")]
-    command += [str(tmp_path / "executed.ipynb"), "-k", "python3", "--no-progress-bar"]
-    environment = {**os.environ, "GPT2NEWS_REPORTS": str(tmp_path / "reports")}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    executed = (tmp_path / "executed.ipynb").read_text(encoding="utf-8")
-    assert "02_split has not run here" in executed
-    own = {"03_finetune": "model", "04_evaluate": "test", "05_deploy": "deploy"}[chapter]
-    assert own in set(metrics_of(tmp_path / "reports" / "quick"))
-
-
-def test_bbc_short(bbc_data, tmp_path):
-    """The real corpus with one short epoch: structure and honesty, not the score."""
-    short = ("--set", "03_finetune.epochs=1", "--set", "03_finetune.max_length=64")
-    folder = run_report(
-        tmp_path, "--profile", "bbc", *short, codes=(0, 3)
-    )  # its gates are for the whole training
-    m = metrics_of(folder)
-    assert m["dataset"]["rows"] == 2225
-    assert m["dataset"]["unique"] <= 2126
-    assert m["split"]["leaked_exact"] == m["split"]["leaked_near"] == 0
-    assert m["baseline"]["accuracy"]["value"] > 0.95
-    quoted = re.compile(r"(?:\S+\s+){20,}\S+")
-    texts = explore.load_corpus("bbc").sample(300, random_state=0)["text"]
-    pages = " ".join(
-        " ".join(page.read_text(encoding="utf-8").split()) for page in folder.glob("*.html")
-    )
-    for text in texts:
-        for run_of_words in quoted.findall(text[:400])[:1]:
-            words = run_of_words.split()
-            assert " ".join(words[:21]) not in pages
