@@ -84,7 +84,8 @@ def _calibration(answer, given):
         else:  # a model that has learnt next to nothing: both searches end at the largest value
             why = f"{expected:.2f} is where the search ends: such logits cannot be soft enough."
         return True, (
-            f"{why} Accuracy would not have noticed, since no answer changed; only the log loss did."
+            f"{why} Accuracy would not have noticed, since no answer changed; "
+            "only the log loss did."
         )
     if near(answer, temperature, within=0.02):
         return False, "That fits the logits as they were. Multiply them by 5 first."
