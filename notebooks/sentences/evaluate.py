@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gpt2news.evaluate import wilson
 from gpt2news.show import plain
 from sentences import SEE, count
 
@@ -159,7 +160,7 @@ def why_not_linear(model: dict, rival: dict, p: float, n: int) -> str:
     if p >= 0.05:
         parts.append(f"Their scores show no difference that n = {n} can prove.")
         if cheaper and not dearer:
-            parts.append("**Nothing that this test can show pays for the dearer model.**")
+            parts.append("**Nothing in this test justifies the more expensive model.**")
     elif model["accuracy"] > rival["accuracy"]:
         parts.append(f"The fine-tuned model is right on {points:.1f} points more of the texts.")
         if cheaper:
@@ -226,14 +227,17 @@ def threshold(
     start = f"{SEE}the threshold is {value:.2f}, chosen on {count(fitted_on, 'validation text')}. "
     if not answered:
         return start + "**No test text is answered**: nothing can be said of its accuracy."
-    share = right / answered
+    score = wilson(right, answered)
+    share = score["value"]
     told = (
         f"On test {answered} of {n} texts are answered, and {right} of these answers are right "
-        f"({percent(share)}). "
+        f"({percent(share)}; 95 % interval {score['low']:.2f} to {score['high']:.2f}). "
     )
     reached = "reaches" if share >= target else "does not reach"
     end = f"That {reached} the {percent(target)} that was asked for."
-    if share < target:
+    if share >= target > score["low"]:
+        end += f" {count(answered, 'text')} cannot prove it."
+    elif share < target:
         end += " A threshold is fitted like a weight, and a few validation texts decide it."
     return start + told + end
 
@@ -358,9 +362,9 @@ def neighbours(near: pd.DataFrame) -> str:
 def labels(candidates: int, total: int) -> str:
     """How many labels are in doubt."""
     if not candidates:
-        return f"{SEE}none of the {total:,} labels is in doubt, by the word of a linear model."
+        return f"{SEE}none of the {total:,} labels is in doubt, if one asks a linear model."
     return (
-        f"{SEE}by the word of a linear model, {count(candidates, 'label')} of {total:,} may be "
+        f"{SEE}if one asks a linear model, {count(candidates, 'label')} of {total:,} may be "
         "wrong. Each is a question for a person, not a fault that has been found."
     )
 

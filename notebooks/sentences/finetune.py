@@ -116,36 +116,44 @@ def untrained(right: int, n: int, topics: int) -> str:
     )
 
 
-def gap(train: float, val: float, before: float) -> str:
-    """Losses at the end of the loop, on training and validation texts, and before it."""
-    said = f"the last batches have a loss of {train:.2f}, the validation texts one of {val:.2f}"
-    said += f" (before training: {before:.2f}). "
+def gap(train: float, val: float, before: float, right: int, n: int, topics: int) -> str:
+    """The end of the loop: losses on training and validation texts, and `right` of n."""
+    score = wilson(right, n)
+    said = (
+        f"the last batches have a loss of {train:.2f}, the validation texts one of {val:.2f} "
+        f"(before training: {before:.2f}). {right} of {n} validation texts are right "
+        f"({score['low']:.2f} to {score['high']:.2f}). "
+    )
     if val >= before:
         said += "Of texts that it has not seen, the model has learned nothing yet. "
+    elif score["low"] <= 1 / topics:
+        said += f"A blind guess ({1 / topics:.2f}) is not ruled out. "
     if train < 0.9 * val:
         said += (
-            "So few texts are soon learned by heart. What a model can say of others is another "
-            "matter, and the reason why a validation part exists."
+            "So few texts, of so few tokens, are memorised before they teach much about others. "
+            "This section shows how the loop works; section 7 gives it more to learn from."
         )
     return SEE + said.strip()
 
 
 def three_ways(losses: dict[str, float], exact: float, near: float, asserted: bool) -> str:
-    """The losses of the loop, of Trainer and of the library."""
-    loop, trainer, library = losses.values()
+    """Losses on the texts that were learned from: untrained, loop, Trainer, library."""
+    untrained, loop, trainer, library = losses.values()
     numbers = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+    begin = f"Loss on the texts that they learned from: {numbers}. "
     if not asserted:
-        return (
-            f"Validation loss: {numbers}. This backbone has dropout, which draws lots of "
-            "its own in "
-            "each of the three, so that their closeness is not asserted."
+        return begin + (
+            "This backbone has dropout, which draws lots of its own in each of the three, so that "
+            "their closeness is not asserted."
         )
-    return (
-        f"Validation loss: {numbers}. The cell asserts it: loop and `Trainer` within {exact:g} "
-        f"(here {abs(loop - trainer):.1e}), the library within {near:g} (here "
+    said = begin + (
+        f"The cell asserts it: loop and `Trainer` within {exact:g} (here "
+        f"{abs(loop - trainer):.1e}), the library within {near:g} (here "
         f"{abs(loop - library):.2f}). "
-        "The library differs because it takes the same texts in another order."
     )
+    if untrained - loop <= near:
+        return said + "So little was learned that the second of these says little."
+    return said + "The library differs because it takes the same texts in another order."
 
 
 def waste(shares: dict[str, float]) -> str:
@@ -155,7 +163,7 @@ def waste(shares: dict[str, float]) -> str:
         return SEE + "these texts are so alike in length that the order saves nothing."
     return SEE + (
         f"with texts of like length in a batch, {ours:.0%} of the work is padding instead of "
-        f"{others[-1]:.0%}, and that much less time is lost."
+        f"{others[-1]:.0%}: {1 - (1 - others[-1]) / (1 - ours):.0%} fewer tokens are computed."
     )
 
 
@@ -216,8 +224,9 @@ def pretraining(right: dict[str, int], n: int) -> str:
             SEE
             + begin
             + (
-                "The intervals do not overlap: what the backbone had read before is what "
-                "makes the difference."
+                "The intervals do not overlap. Shape, texts, steps and rate are the same, so the "
+                "difference comes from the weights at the start. (One seed, and a rate that was "
+                "chosen for the backbone.)"
             )
         )
     if b["low"] > a["high"]:
@@ -240,7 +249,8 @@ def parts(right: dict[str, int], n: int) -> str:
     if not worse:
         return SEE + (
             f"all intervals overlap: no difference that n = {n} can show after so short a "
-            "training. What differs for certain is how many numbers were trained."
+            "training, so read no ranking here. A rule of thumb: train all weights; freeze blocks "
+            "when that is too slow, and take LoRA when memory runs out."
         )
     return SEE + (
         f"*{best}* did best, and the interval of {listed(worse)} does not reach it. The others "
