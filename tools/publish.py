@@ -1,7 +1,7 @@
-"""Keep the figures of chosen runs in the repository, and write the tables of README.md and reports/README.md from them.
+"""Keep the figures of chosen runs, and write the tables of both READMEs from them.
 
-`python tools/publish.py quick bbc` (or `make results RUNS="quick bbc"`) publishes these runs of reports/ and writes the tables;
-without a name the tables are written again from what is published.
+`python tools/publish.py quick bbc` (or `make results RUNS="quick bbc"`) publishes these runs of
+reports/ and writes the tables; without a name the tables are written again from what is published.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from gpt2news.run import ROOT
-from gpt2news.run import atomic, reports_root
+from gpt2news.run import ROOT, atomic, reports_root
+from newsreport.pages import read_json
 
 PUBLISHED = ROOT / "reports" / "published"
 KEPT = (
@@ -32,28 +32,35 @@ KEPT = (
 FACTS = ("command", "revision", "started", "machine")
 FIGURES = ("accuracy", "confusion", "folds", "ablation", "learning_curve")
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
+HEADS = (
+    "run",
+    "corpus",
+    "model",
+    "accuracy on test (95 % interval)",
+    "linear model, same texts",
+    "test texts",
+    "int8 model",
+    "HTTP, a text",
+)
 
 
 class ResultsError(ValueError):
-    """A run that cannot be published, or a page without the place for the table; the message says which."""
+    """A run that cannot be published, or a page without the place for the table; it says which."""
 
 
 def publish(name: str, folder: Path = PUBLISHED) -> None:
-    """Copy what is shown of the run `reports/<name>` into `folder`: `<name>.json` and `<name>-<figure>.png`.
+    """Copy what is shown of the run `reports/<name>`: `<name>.json` and `<name>-<figure>.png`.
 
     Raises:
         ResultsError: the run did not get to its end.
     """
     run = reports_root() / name
-    if not (run / "run.json").exists():
+    record, metrics = read_json(run / "run.json"), read_json(run / "metrics.json")
+    if not record:
         raise ResultsError(f"reports/{name}: no such run; gpt2news report makes it")
-    record, metrics = (
-        json.loads((run / file).read_text(encoding="utf-8"))
-        for file in ("run.json", "metrics.json")
-    )
-    undone = [chapter for chapter, entry in record["chapters"].items() if entry["status"] != "done"]
-    if undone:
-        raise ResultsError(f"reports/{name}: {undone[0]} is not done; run it to its end first")
+    for chapter, state in record["chapters"].items():
+        if state["status"] != "done":
+            raise ResultsError(f"reports/{name}: {chapter} is not done; run it to its end first")
     content = {
         "run": {key: record[key] for key in FACTS},
         "metrics": {key: metrics[key] for key in KEPT if key in metrics},
@@ -61,17 +68,16 @@ def publish(name: str, folder: Path = PUBLISHED) -> None:
     with atomic(folder / f"{name}.json") as part:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for figure in FIGURES:
-        if (source := run / "figures" / f"{figure}.png").exists():
-            with atomic(folder / f"{name}-{figure}.png") as part:
-                shutil.copyfile(source, part)
+        # Chapters draw into figures/, benchmarks/studies.py beside its records.
+        for source in (run / "figures" / f"{figure}.png", run / "studies" / f"{figure}.png"):
+            if source.exists():
+                with atomic(folder / f"{name}-{figure}.png") as part:
+                    shutil.copyfile(source, part)
 
 
 def published(folder: Path = PUBLISHED) -> dict[str, dict]:
     """What is published: name -> `{"run": …, "metrics": …}`."""
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(folder.glob("*.json"))
-    }
+    return {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
 
 
 def _interval(score: dict) -> str:
@@ -82,24 +88,21 @@ def table(found: dict[str, dict]) -> str:
     """The table of results as Markdown, a row a run."""
     if not found:
         return "No run is published yet."
-    heads = (
-        "run",
-        "corpus",
-        "model",
-        "accuracy on test (95 % interval)",
-        "linear model, same texts",
-        "test texts",
-        "int8 model",
-        "HTTP, a text",
-    )
-    rows = [heads, ["---"] * len(heads)]
+    rows = [HEADS, ["---"] * len(HEADS)]
     for name, entry in found.items():
         m = entry["metrics"]
-        corpus = f"{m['dataset']['name']}, {m['dataset']['unique']:,} different texts"
-        model = f"{m['model']['name']}, {m['model']['parameters'] / 1e6:.1f} M parameters"
-        scores = f"**{_interval(m['test']['accuracy'])}**", _interval(m["baseline"]["accuracy"])
-        served = f"{m['deploy']['size_mb']:.1f} MB", f"{m['deploy']['p50_ms']:.0f} ms"
-        rows.append((f"`{name}`", corpus, model, *scores, str(m["split"]["test"]), *served))
+        rows.append(
+            (
+                f"`{name}`",
+                f"{m['dataset']['name']}, {m['dataset']['unique']:,} different texts",
+                f"{m['model']['name']}, {m['model']['parameters'] / 1e6:.1f} M parameters",
+                f"**{_interval(m['test']['accuracy'])}**",
+                _interval(m["baseline"]["accuracy"]),
+                str(m["split"]["test"]),
+                f"{m['deploy']['size_mb']:.1f} MB",
+                f"{m['deploy']['p50_ms']:.0f} ms",
+            )
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -108,43 +111,34 @@ def details(found: dict[str, dict], folder: Path = PUBLISHED) -> str:
     parts = []
     for name, entry in found.items():
         m, run = entry["metrics"], entry["run"]
-        minutes = sum(s for s in m["seconds"].values() if s) / 60
-        pictures = [
-            f"![{_alt(figure, m)}](published/{name}-{figure}.png)"
-            for figure in FIGURES
-            if (folder / f"{name}-{figure}.png").exists()
-        ]
+        folds = ((m.get("studies") or {}).get("folds") or {}).get("verdict", "")
+        section = [f"### {name}", f"{m['verdict']} {folds}".rstrip()]
+        for figure in FIGURES:
+            if (folder / f"{name}-{figure}.png").exists():
+                section.append(f"![{_alt(figure, m)}](published/{name}-{figure}.png)")
+        minutes = sum(seconds for seconds in m["seconds"].values() if seconds) / 60
         revision = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", run["revision"])
-        again = f"`{run['command']}`, revision {revision}, {run['started'][:10]}, {minutes:.0f} minutes on {run['machine']}."
-        folds = (m.get("studies", {}).get("folds") or {}).get("verdict", "")
-        parts.append(
-            "\n\n".join([f"### {name}", f"{m['verdict']} {folds}".rstrip(), *pictures, again])
-        )
+        when = f"{run['started'][:10]}, {minutes:.0f} minutes on {run['machine']}"
+        section.append(f"`{run['command']}`, revision {revision}, {when}.")
+        parts.append("\n\n".join(section))
     return "\n\n".join(parts)
 
 
 def _alt(figure: str, m: dict) -> str:
     """What a figure shows, in numbers."""
-    ours, rival, studies = (
-        _interval(m["test"]["accuracy"]),
-        _interval(m["baseline"]["accuracy"]),
-        m.get("studies", {}),
-    )
+    ours, rival = _interval(m["test"]["accuracy"]), _interval(m["baseline"]["accuracy"])
+    studies = m.get("studies") or {}
     if figure == "folds":
         f = studies["folds"]
-        return f"Accuracy, mean of {f['runs']} folds: model {f['accuracy']['mean']:.3f}, linear model {f['baseline']['mean']:.3f}."
+        means = f"model {f['accuracy']['mean']:.3f}, linear model {f['baseline']['mean']:.3f}"
+        return f"Accuracy, mean of {f['runs']} folds: {means}."
     if figure == "ablation":
-        return (
-            "Validation accuracy: "
-            + "; ".join("{row} {accuracy:.3f}".format(**row) for row in studies["ablation"])
-            + "."
-        )
+        rows = [f"{row['row']} {row['accuracy']:.3f}" for row in studies["ablation"]]
+        return f"Validation accuracy: {'; '.join(rows)}."
     if figure == "learning_curve":
-        sizes = "; ".join(
-            "{texts} texts {model:.3f}, linear model {baseline:.3f}".format(**row)
-            for row in studies["curve"]
-        )
-        return f"Accuracy by training texts: {sizes}."
+        form = "{texts} texts {model:.3f}, linear model {baseline:.3f}"
+        rows = [form.format(**row) for row in studies["curve"]]
+        return f"Accuracy by training texts: {'; '.join(rows)}."
     if figure == "accuracy":
         return f"Test accuracy with 95 % intervals: fine-tuned model {ours}, linear model {rival}."
     return f"Confusion matrix of {m['split']['test']} test texts; accuracy {ours}."
@@ -160,26 +154,19 @@ def pages(found: dict[str, dict], root: Path = ROOT) -> dict[Path, str]:
     wanted = {root / "README.md": table(found), root / "reports" / "README.md": long}
     result = {}
     for path, content in wanted.items():
-        text = path.read_text(encoding="utf-8")
-        filled, places = re.subn(
-            rf"{re.escape(BEGIN)}.*?{re.escape(END)}",
-            lambda _, c=content: f"{BEGIN}\n{c}\n{END}",
-            text,
-            flags=re.DOTALL,
-        )
-        if places != 1:
-            raise ResultsError(
-                f"{path.relative_to(root)}: {places} places for the results; one is needed, from {BEGIN} to {END}"
-            )
-        result[path] = filled
+        before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not (begin and end) or BEGIN in rest:
+            name = path.relative_to(root)
+            raise ResultsError(f"{name}: one place for the results is needed: {BEGIN} … {END}")
+        result[path] = f"{before}{BEGIN}\n{content}\n{END}{after}"
     return result
 
 
 def main(argv: list[str] | None = None) -> int:
     """Publish the named runs and write the tables; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python tools/publish.py", description=__doc__.partition("\n")[0]
-    )
+    about = __doc__.partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python tools/publish.py", description=about)
     parser.add_argument("runs", nargs="*", help="folders under reports/, such as quick")
     try:
         for name in parser.parse_args(argv).runs:

@@ -191,25 +191,17 @@ def summary(written: dict, leaks: dict[str, int]) -> dict:
 
 
 def catch_up(report: Run) -> None:
-    """Make `splits/` and the metrics `dataset` and `split`, where they are missing; says so."""
+    """Make `splits/` and the metrics `dataset` and `split`, if they are missing; says so."""
     folder = report.path("splits")
-    made = folder / "split.json"
-    here = made.exists() and "split" in report.metrics
-    if here and "dataset" in report.metrics:
+    if (folder / "split.json").exists() and {"dataset", "split"} <= set(report.metrics):
         return
+    profile = f"as profile {report.name} would"
+    how = profile if report.profile.exists() else "with the settings in its notebook"
     settings = report.settings("02_split")
-    if here:
-        settings |= json.loads(made.read_text(encoding="utf-8"))  # as it was run
-    else:
-        profile = f"as profile {report.name} would"
-        how = profile if report.profile.exists() else "with the settings in its notebook"
-        print(f"02_split has not run here: splitting {settings['dataset']}, {how}.")
-    dataset, seed = settings["dataset"], settings["seed"]
-    texts = load_corpus(dataset, settings["text_column"], settings["label_column"])
-    parted = split_corpus(texts, seed, settings["val_share"], settings["test_share"])
-    if "dataset" not in report.metrics:
-        report.save_metrics(dataset=describe(dataset, texts, parted["group"].nunique()))
-    if not here:
-        shares = {name: settings[name] for name in ("val_share", "test_share")}
-        written = write_split(parted, folder, {"dataset": dataset, "seed": seed, **shares})
-        report.save_metrics(split=summary(written, check_leaks(folder)))
+    facts = {name: settings[name] for name in ("dataset", "seed", "val_share", "test_share")}
+    print(f"02_split has not run here: splitting {facts['dataset']}, {how}.")
+    texts = load_corpus(facts["dataset"], settings["text_column"], settings["label_column"])
+    parted = split_corpus(texts, facts["seed"], facts["val_share"], facts["test_share"])
+    written = write_split(parted, folder, facts)
+    dataset = describe(facts["dataset"], texts, parted["group"].nunique())
+    report.save_metrics(dataset=dataset, split=summary(written, check_leaks(folder)))

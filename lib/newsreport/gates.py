@@ -1,14 +1,14 @@
-"""Gates: what a run must keep to, such as `test.accuracy.low >= 0.93`. Read strictly, never evaluated as code."""
+"""Gates: what a run must keep to, such as `test.accuracy.low >= 0.93`; read, never evaluated."""
 
 from __future__ import annotations
 
-import json
+import math
 import operator
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-SCHEMA = json.loads(Path(__file__).with_name("metrics.schema.json").read_text(encoding="utf-8"))
+import yaml
+
 OPERATORS = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -19,75 +19,82 @@ OPERATORS = {
 }
 FORM = re.compile(r"\s*([\w.\- /]+?)\s*(>=|<=|==|!=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*")
 
-
-class GateError(ValueError):
-    """A gate that cannot be read, or names something that metrics.json does not have."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One condition on a number of metrics.json."""
-
-    path: str
-    operator: str
-    bound: float
-
-    def __str__(self) -> str:
-        return f"{self.path} {self.operator} {self.bound:g}"
+# Chapter -> what it records: the keys of its sections of metrics.json.
+SECTIONS = yaml.safe_load(Path(__file__).with_name("metrics.yaml").read_text(encoding="utf-8"))
 
 
-def parse(expression: object) -> Gate:
-    """`path operator number` as a `Gate`; the path is looked up in the schema of metrics.json.
+class ReportError(ValueError):
+    """A wrong profile, parameter, gate or name, or a run that is going on; it says the way out."""
+
+
+def parse_gate(line: object) -> tuple[str, str, float]:
+    """`path operator number` in its three parts.
 
     Raises:
-        GateError: another form, or no such number; the message lists what there is.
+        ReportError: it is written otherwise.
     """
-    match = FORM.fullmatch(expression) if isinstance(expression, str) else None
+    match = FORM.fullmatch(line) if isinstance(line, str) else None
     if not match:
-        raise GateError(
-            f"gate {expression!r}: write it as path operator number, say test.accuracy.low >= 0.9 ({' '.join(OPERATORS)})"
-        )
-    node, walked = SCHEMA, []
-    for key in match[1].split("."):
-        node = _resolved(node)
-        names = node.get("properties", {})
-        if key not in names and not isinstance(node.get("additionalProperties"), dict):
-            where = f" in {'.'.join(walked)}" if walked else ""
-            raise GateError(
-                f"gate {expression!r}: metrics.json has no {key!r}{where}; it has {', '.join(names) or 'no parts'}"
-            )
-        node = names.get(key) or node["additionalProperties"]
+        form = "path operator number, say test.accuracy.low >= 0.9"
+        raise ReportError(f"gate {line!r}: write it as {form} ({' '.join(OPERATORS)})")
+    return match[1], match[2], float(match[3])
+
+
+def look_up(path: str, metrics: dict) -> float | None:
+    """The number at a `path` such as `test.accuracy.low`; None where `metrics` has None on the way.
+
+    Raises:
+        ReportError: there is no such number; the message lists what there is.
+    """
+    node, walked = metrics, []
+    for key in path.split("."):
+        if node is None:
+            return None
+        names = list(node) if isinstance(node, dict) else []
+        if key not in names:
+            inside = f" in {'.'.join(walked)}" if walked else ""
+            there = ", ".join(names) or "no parts"
+            raise ReportError(f"metrics.json has no {key!r}{inside}; it has {there}")
+        node = node[key]
         walked.append(key)
-    node = _resolved(node)
-    if not {"number", "integer"} & set(
-        node["type"] if isinstance(node.get("type"), list) else [node.get("type")]
-    ):
-        inside = ", ".join(node.get("properties", {}))
-        raise GateError(
-            f"gate {expression!r}: {match[1]} is not a number"
-            + (f"; it has {inside}" if inside else "")
-        )
-    return Gate(match[1], match[2], float(match[3]))
-
-
-def _resolved(node: dict) -> dict:
-    """The schema that a part points to; of several that it may be, the one that is not null."""
-    while "$ref" in node or "anyOf" in node:
-        node = (
-            SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]
-            if "$ref" in node
-            else next(n for n in node["anyOf"] if n != {"type": "null"})
-        )
+    is_number = type(node) in (int, float) and not math.isnan(node)
+    if node is not None and not is_number:
+        parts = f"; it has {', '.join(node)}" if isinstance(node, dict) else ""
+        raise ReportError(f"{path} is not a number{parts}")
     return node
 
 
+def check_names(gates: list) -> None:
+    """Refuse gates that cannot be read, or name what no chapter records, before anything runs.
+
+    Raises:
+        ReportError: the first such gate, and why.
+    """
+    known = {"profile": ""}
+    for sections in SECTIONS.values():
+        known |= sections
+    for line in gates:
+        path = parse_gate(line)[0]
+        try:
+            look_up(path, known)
+        except ReportError as error:
+            raise ReportError(f"gate {line!r}: {error}") from None
+
+
 def check(gates: list[str], metrics: dict) -> list[dict]:
-    """Each gate with what the run has: `gate`, `value` (None: the run has no such number, which fails) and `passed`."""
+    """Each gate against what a run recorded: `gate`, `value`, `passed`, `why`.
+
+    What is not there, or is not a number, does not pass; `why` says so, and is empty otherwise.
+    """
     results = []
-    for gate in map(parse, gates):
-        value: object = metrics
-        for key in gate.path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        passed = value is not None and OPERATORS[gate.operator](value, gate.bound)
-        results.append({"gate": str(gate), "value": value, "passed": bool(passed)})
+    for line in gates:
+        path, sign, bound = parse_gate(line)
+        value, why = None, ""
+        try:
+            value = look_up(path, metrics)
+        except ReportError as error:
+            why = str(error)
+        passed = value is not None and OPERATORS[sign](value, bound)
+        gate = f"{path} {sign} {bound:g}"
+        results.append({"gate": gate, "value": value, "passed": bool(passed), "why": why})
     return results

@@ -130,6 +130,19 @@ def call(function: Callable, *arguments: object) -> object:
     return result
 
 
+def call_number(function: Callable, *arguments: object) -> float:
+    """`call` of a function that should return a number.
+
+    Raises:
+        AnswerError: also where it returns something else.
+    """
+    result = call(function, *arguments)
+    if not _fits(result, float):
+        shown = f"{type(result).__name__} `{str(result)[:40]}`"
+        raise AnswerError(f"`{function.__name__}` returns {shown}; a number is wanted.")
+    return float(result)
+
+
 def near(answer: float, expected: float, within: float = 0.01) -> bool:
     """Equal but for rounding: within a share of `expected`, or half a unit of the third decimal."""
     return abs(answer - expected) <= max(within * abs(expected), 5e-4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from exercises import call, exercise, near, share
+from exercises import call_number, exercise, near, share
 from exercises import check as check
 
 
@@ -89,11 +89,7 @@ CASES = [  # two texts, the size of a run, the index, and what goes wrong when i
 @exercise("01.jaccard", callable)
 def _jaccard(answer, given):
     first, second = given["headlines"]
-    value = call(answer, first, second, 2)
-    try:
-        value = float(value)
-    except (TypeError, ValueError):
-        return False, f"It returns {type(value).__name__} `{str(value)[:40]}`; a number is wanted."
+    value = call_number(answer, first, second, 2)
     slips = [
         (4 / 11, "You divided by the sum of the two sets, which counts shared runs twice."),
         (4 / 5, "You divided by the runs of one headline. Divide by those in either of the two."),
@@ -106,9 +102,9 @@ def _jaccard(answer, given):
         hint = next((why for slip, why in slips if near(value, slip)), hint)
         return False, f"For the two headlines and runs of two words it gives {value:g}. {hint}"
     for one, other, size, expected, why in CASES:
-        got = call(answer, one, other, size)
-        if not near(float(got), expected):
-            case = f"`{answer.__name__}({one!r}, {other!r}, {size})` gives {float(got):g}"
+        got = call_number(answer, one, other, size)
+        if not near(got, expected):
+            case = f"`{answer.__name__}({one!r}, {other!r}, {size})` gives {got:g}"
             return False, f"The headlines are right, and {case}: {why}."
     return True, f"4 runs are in both headlines, 7 in either: 4 / 7 = {value:.2f}."
 

@@ -207,7 +207,7 @@ def _rate(answer, given):
         return True, f"{guesses[answer]:g} a step is too much: each step overshoots."
     if answer == order[0]:
         return False, "That one hardly moves: its rate is too *low*."
-    return False, "That one falls as it should: it is the rate of this run."
+    return False, "That one stays in bounds: it is the rate of this run."
 
 
 @exercise("03.steps", float)

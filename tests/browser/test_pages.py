@@ -1,45 +1,107 @@
-"""Report pages in headless Chromium, with the network shut."""
+"""The pages of a report in headless Chromium, with the network shut."""
+
+import json
 
 import pytest
+
+from newsreport import pages
+
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+BROKEN = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.alt)"
+
+
+@pytest.fixture
+def visit(browser):
+    """`visit(file, **context)`: the page of a file, which may ask for nothing and log no error."""
+    opened, asked, errors = [], [], []
+
+    def go(file, **context):
+        page = browser.new_page(**context)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.goto(file.as_uri())
+        opened.append(page)
+        return page
+
+    yield go
+    for page in opened:
+        page.close()
+    assert not [url for url in asked if not url.startswith(("file:", "data:"))]
+    assert not errors
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A page that lists three runs, scores 0.9, 0.7, 0.8 from new to old."""
+    names = ("a-run-with-a-rather-long-name", "b", "c")
+    for place, (name, value) in enumerate(zip(names, (0.9, 0.7, 0.8), strict=True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        accuracy = {"value": value, "low": value - 0.1, "high": value + 0.1}
+        metrics = {
+            "dataset": {"name": "x.csv"},
+            "split": {"test": 10},
+            "test": {"accuracy": accuracy},
+            "baseline": {"accuracy": accuracy},
+        }
+        record = {"started": f"2026-01-0{9 - place}", "chapters": {"01": {"status": "done"}}}
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        (folder / "run.json").write_text(json.dumps(record))
+    return pages.write_list(tmp_path)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_report_pages(browser, axe, quick, scheme, width):
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
-    page = context.new_page()
-    asked, errors = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on(
-        "console", lambda message: errors.append(message.text) if message.type == "error" else None
-    )
-    for file in sorted(quick.glob("*.html")):
-        page.goto(file.as_uri())
-        overflow = page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert overflow <= 1, f"{file.name} is {overflow} px wider than a window of {width} px"
-        broken = page.evaluate(
-            "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.alt)"
-        )
+def test_every_page_fits_and_can_be_used_by_all(visit, axe, quick, runs, scheme, width):
+    for file in [*sorted(quick.glob("*.html")), runs]:
+        page = visit(file, color_scheme=scheme, viewport={"width": width, "height": 900})
+        over = page.evaluate(OVERFLOW)
+        assert over <= 1, f"{file.name} is {over} px wider than a window of {width} px"
+        broken = page.evaluate(BROKEN)
         assert not broken, f"{file.name}: {broken}"
-        if width == 1280:
+        if width == 1280 or file == runs:
             assert axe(page) == [], file.name
-    assert not [url for url in asked if not url.startswith(("file:", "data:"))]
-    assert not errors
-    context.close()
+        page.close()
 
 
-def test_nothing_is_cut_on_paper(browser, quick):
-    page = browser.new_page(
-        viewport={"width": 717, "height": 1000}
-    )  # A4 at 96 dots an inch, less the margins
-    page.emulate_media(media="print")
+def test_nothing_is_cut_on_paper(visit, quick):
+    shown = "getComputedStyle(e).display !== 'none'"
+    cut = f"e => {shown} && e.getBoundingClientRect().right > innerWidth + 1"
+    found = "[...document.querySelectorAll('table, img, pre')]"
     for file in sorted(quick.glob("*.html")):
-        page.goto(file.as_uri())
-        cut = "e => getComputedStyle(e).display !== 'none' && e.getBoundingClientRect().right > innerWidth + 1"
-        wide = page.evaluate(
-            f"[...document.querySelectorAll('table, img, pre')].filter({cut}).map(e => e.outerHTML.slice(0, 200))"
-        )
+        # A4 at 96 dots an inch, less the margins
+        page = visit(file, viewport={"width": 717, "height": 1000})
+        page.emulate_media(media="print")
+        wide = page.evaluate(f"{found}.filter({cut}).map(e => e.outerHTML.slice(0, 200))")
         assert wide == [], file.name
-    page.close()
+
+
+def test_a_reader_meets_no_stub_and_no_empty_fold(quick):
+    for file in quick.glob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        assert "No answer yet" not in text, file.name
+        assert "<summary>Code: </summary>" not in text, file.name
+
+
+def first_column(page) -> list[str]:
+    return page.locator("tbody tr > :first-child").all_inner_texts()
+
+
+def test_a_table_is_sorted_by_a_click_and_by_keyboard(runs, visit):
+    page = visit(runs)
+    long = "a-run-with-a-rather-long-name"
+    assert first_column(page) == [long, "b", "c"]
+    page.get_by_role("button", name="test accuracy").click()
+    assert first_column(page) == ["b", "c", long]
+    head = page.get_by_role("columnheader", name="test accuracy")
+    assert head.get_attribute("aria-sort") == "ascending"
+    page.keyboard.press("Enter")
+    assert first_column(page) == [long, "c", "b"]
+    page.get_by_role("button", name="run", exact=True).click()
+    assert first_column(page) == [long, "b", "c"]
+
+
+def test_without_javascript_all_is_there(runs, visit):
+    page = visit(runs, java_script_enabled=False)
+    assert first_column(page)[1:] == ["b", "c"]
+    assert page.get_by_role("button").count() == 0

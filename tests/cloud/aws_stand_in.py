@@ -1,6 +1,7 @@
-"""AWS on loopback: moto's server in this process, behind a layer that records calls and can answer in AWS's place.
+"""AWS on loopback: moto's server in this process, behind a layer that records calls.
 
-The layer does what moto cannot: a job that fails, an endpoint that never gets healthy, stop_*_job, quotas, policy simulation.
+The layer can answer in AWS's place, for what moto cannot: a job that fails, an endpoint that never
+gets healthy, stop_*_job, quotas, policy simulation.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import io
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import parse_qs
 
+SHIPPED = Path(__file__).parents[2] / "models" / "gpt2-mini-bbc"
 REGION, ACCOUNT = "us-east-1", "123456789012"
 ROLE, BUCKET = f"arn:aws:iam::{ACCOUNT}:role/news-role", "news-bucket"
 Reply = tuple[int, str, bytes]
@@ -27,13 +30,13 @@ def refusal(code: str, says: str, status: int = 400) -> Reply:
 
 def refusal_in_xml(code: str, says: str, status: int = 400) -> Reply:
     """A refusal by STS or IAM."""
-    content = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{says}</Message></Error></ErrorResponse>"
-    return status, "text/xml", content.encode()
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{says}</Message></Error>"
+    return status, "text/xml", f"<ErrorResponse>{error}</ErrorResponse>".encode()
 
 
 @lru_cache
 def client(service: str):
-    """A boto3 client of the tests' own; the loopback address and the dummy keys are in the environment by then."""
+    """A boto3 client of the tests' own; address and dummy keys are in the environment by then."""
     import boto3
 
     return boto3.client(service)
@@ -53,6 +56,16 @@ def answer_lines(body: dict) -> None:
         json.dumps({"length": len(json.loads(line)["text"])}) + "\n" for line in lines
     )
     s3.put_object(Bucket=BUCKET, Key=f"{out}texts.jsonl.out", Body=content.encode())
+
+
+def exists() -> list[str]:
+    """What SageMaker lists, asked without the library's help."""
+    ours = client("sagemaker")
+    return [
+        *(entry["EndpointName"] for entry in ours.list_endpoints()["Endpoints"]),
+        *(entry["EndpointConfigName"] for entry in ours.list_endpoint_configs()["EndpointConfigs"]),
+        *(entry["ModelName"] for entry in ours.list_models()["Models"]),
+    ]
 
 
 class Cloud:
@@ -108,11 +121,13 @@ class Cloud:
 
     def passing(self, decision: str) -> Callable[[dict], Reply]:
         """An answer of iam:SimulatePrincipalPolicy."""
-        member = f"<member><EvalActionName>iam:PassRole</EvalActionName><EvalDecision>{decision}</EvalDecision></member>"
         body = (
-            '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><SimulatePrincipalPolicyResult>'
-            f"<IsTruncated>false</IsTruncated><EvaluationResults>{member}</EvaluationResults></SimulatePrincipalPolicyResult>"
-            "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></SimulatePrincipalPolicyResponse>"
+            '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
+            "<SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated><EvaluationResults>"
+            "<member><EvalActionName>iam:PassRole</EvalActionName>"
+            f"<EvalDecision>{decision}</EvalDecision></member></EvaluationResults>"
+            "</SimulatePrincipalPolicyResult><ResponseMetadata><RequestId>1</RequestId>"
+            "</ResponseMetadata></SimulatePrincipalPolicyResponse>"
         )
         return lambda _: (200, "text/xml", body.encode())
 

@@ -3,10 +3,11 @@
 import json
 import signal
 import threading
+from functools import partial
 from urllib.request import Request, urlopen
 
 import pytest
-from aws_stand_in import BUCKET, REGION, ROLE, Cloud, client
+from aws_stand_in import BUCKET, REGION, ROLE, SHIPPED, Cloud, client
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ def _read_aws_service_models_once():
 
 @pytest.fixture
 def outside(_server, monkeypatch, tmp_path):
-    """The cloud as someone finds it who has keys and a region, and nothing else: no role, no bucket, no image, no quota."""
+    """The cloud of someone who has keys and a region: no role, no bucket, no image, no quota."""
     urlopen(Request(f"{_server.address}/moto-api/reset", method="POST")).close()
     _server.calls.clear(), _server.answers.clear(), _server.after.clear()
     for name in (
@@ -105,14 +106,52 @@ def cloud(outside, monkeypatch):
 
 @pytest.fixture
 def aws(cloud):
-    import newscloud as sagemaker
+    import newscloud
 
-    return sagemaker.connect()
+    return newscloud.connect()
+
+
+@pytest.fixture
+def make(cloud, aws):
+    """`with make(...) as endpoint`, with the shipped model."""
+    import newscloud
+
+    return partial(newscloud.endpoint, aws, SHIPPED, "my run")
+
+
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch):
+    from newscloud import endpoints, jobs
+
+    monkeypatch.setattr(jobs, "POLL", 0.05)
+    monkeypatch.setattr(endpoints, "POLL", 0.05)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """`tiny/`, a backbone of one block, and `model/`, what a job would leave of it."""
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+    from gpt2news import split
+    from gpt2news.explore import load_corpus
+    from gpt2news.finetune import Recipe, finetune
+    from gpt2news.run import ROOT
+
+    folder = tmp_path_factory.mktemp("trained")
+    corpus = split.split_corpus(load_corpus("sample"), seed=0)
+    split.write_split(corpus, folder / "splits", {})
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models" / "gpt2-mini")
+    tokenizer.save_pretrained(folder / "tiny")
+    shape = GPT2Config(n_layer=1, n_head=2, n_embd=32, n_positions=512, vocab_size=len(tokenizer))
+    GPT2LMHeadModel(shape).save_pretrained(folder / "tiny")
+    recipe = Recipe(backbone=str(folder / "tiny"), epochs=1, max_length=32, learning_rate=5e-4)
+    finetune(recipe, folder / "splits", folder / "model", say=[].append)
+    return folder
 
 
 @pytest.fixture
 def interruptible():
-    """SIGINT raises KeyboardInterrupt, also where the tests were started in the background of a shell, which ignores it."""
+    """SIGINT raises KeyboardInterrupt, also where a shell started the tests in its background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""The training job: what goes up, the request, the log, the cost, what comes down, and what is stopped."""
+"""The training job: what goes up, the request, the log, the cost, what comes down, the stop."""
 
 import ast
 import io
@@ -17,10 +17,8 @@ from pathlib import Path
 import pytest
 from aws_stand_in import BUCKET, ROLE, client, refusal, reply
 
-from gpt2news import run
 import newscloud as sagemaker
-from gpt2news.run import ROOT
-from newsreport import code_behind
+from gpt2news.run import ROOT, Run
 from newscloud import jobs
 
 SETTINGS = {
@@ -37,7 +35,7 @@ MODEL = {
     "tokenizer.json": b"{}",
     "training.json": b'{"epochs": 2, "parameters": 7}',
 }
-GPU = {"instance": "ml.g4dn.xlarge", "poll": 0.01}
+GPU = {"instance": "ml.g4dn.xlarge"}
 
 
 def archive(entries: dict[str, bytes] | list[tarfile.TarInfo], path: Path | None = None) -> bytes:
@@ -56,7 +54,7 @@ def archive(entries: dict[str, bytes] | list[tarfile.TarInfo], path: Path | None
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path))
-    run = run.Run("my_run")
+    run = Run("my_run")
     run.path("splits").mkdir()
     for part in ("train", "val", "test"):
         run.path("splits", f"{part}.csv").write_text(f'"text","topic"\n"a {part} text","sport"\n')
@@ -83,9 +81,8 @@ def keys() -> dict[str, int]:
     }
 
 
-def test_a_job_end_to_end(finished, aws, run):
-    said = []
-    training = sagemaker.train(aws, run, SETTINGS, hours=1.5, say=said.append, **GPU)
+def test_a_job_end_to_end(finished, aws, run, capsys):
+    training = sagemaker.train(aws, run, SETTINGS, hours=1.5, **GPU)
     assert {key: training[key] for key in ("epochs", "parameters")} == {
         "epochs": 2,
         "parameters": 7,
@@ -120,7 +117,7 @@ def test_a_job_end_to_end(finished, aws, run):
     up = {key.removeprefix(f"gpt2-news/{name}/") for key in keys()}
     assert {"train/train.csv", "val/val.csv", "source/sourcedir.tar.gz"} <= up
     assert not any("test" in key for key in up), "the test part stays at home"
-    assert any("so far" in line for line in said)
+    assert "so far" in capsys.readouterr().out
     assert sagemaker.inventory(aws) == []
 
 
@@ -129,7 +126,7 @@ def test_a_local_backbone_is_uploaded_as_a_channel(finished, aws, run, tmp_path)
     backbone.mkdir()
     (backbone / "config.json").write_text("{}")
     (backbone / "model.safetensors").write_text("w")
-    sagemaker.train(aws, run, {**SETTINGS, "backbone": str(backbone)}, say=[].append, **GPU)
+    sagemaker.train(aws, run, {**SETTINGS, "backbone": str(backbone)}, **GPU)
     (request,) = finished.called("CreateTrainingJob")
     assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == [
         "train",
@@ -144,71 +141,85 @@ def test_a_local_backbone_is_uploaded_as_a_channel(finished, aws, run, tmp_path)
     }
 
 
+def test_what_means_nothing_there_is_left_to_the_job(finished, aws, run, tmp_path):
+    here = {"checkpoints": tmp_path, "max_length": None}
+    training = sagemaker.train(aws, run, SETTINGS | here, spot=False, **GPU)
+    (request,) = finished.called("CreateTrainingJob")
+    given = request["HyperParameters"]
+    own = {key for key in given if not key.startswith("sagemaker_")}
+    assert own == set(SETTINGS)
+    job = {key: training["job"][key] for key in ("instance", "instances", "spot")}
+    assert job == {"instance": "ml.g4dn.xlarge", "instances": 1, "spot": False}
+
+
 @pytest.mark.parametrize(
     ("instance", "instances", "spot"),
     [("ml.g5.12xlarge", 1, False), ("ml.g5.xlarge", 2, True), ("ml.p9.big", 2, True)],
 )
 def test_torchrun_when_more_than_one_gpu_or_instance(aws, instance, instances, spot):
     request = jobs.request(
-        aws,
-        "n",
-        {},
-        instance=instance,
-        instances=instances,
-        spot=spot,
-        hours=1,
-        image=jobs.TRAINING_IMAGE,
-        channels=["train"],
+        aws, "n", {}, ["train"], instance=instance, instances=instances, spot=spot
     )
     assert request["HyperParameters"]["sagemaker_torch_distributed_enabled"] == "true"
     assert request["ResourceConfig"]["InstanceCount"] == instances
     assert ("MaxWaitTimeInSeconds" in request["StoppingCondition"]) is spot
 
 
-def test_the_source_is_the_library_and_the_same_each_time(tmp_path):
-    first, second = jobs.pack_source(tmp_path / "a.tar.gz"), jobs.pack_source(tmp_path / "b.tar.gz")
-    assert first.read_bytes() == second.read_bytes()
-    with tarfile.open(first) as tar:
+def test_the_source_is_the_library(tmp_path):
+    with tarfile.open(jobs.pack_source(tmp_path / "a.tar.gz")) as tar:
         names = set(tar.getnames())
-        assert (
-            tar.extractfile("gpt2news/splits.py").read()
-            == (ROOT / "lib" / "gpt2news" / "splits.py").read_bytes()
-        )
-    assert {"train.py", "requirements.txt", "gpt2news/__init__.py"} <= names
-    assert not [
-        name for name in names if "__pycache__" in name or name.endswith((".pyc", ".ipynb"))
-    ]
-
-
-def test_the_training_container_installs_all_that_the_source_imports():
-    source = (ROOT / "deploy" / "sagemaker" / "train.py").read_text()
-    trees = [ast.parse(source), *(ast.parse(path.read_text()) for path in code_behind(source))]
-    named = [
-        node
-        for tree in trees
-        for node in tree.body
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-    ]
-    modules = {
-        name.split(".")[0]
-        for node in named
-        for name in ([node.module] if hasattr(node, "module") else [a.name for a in node.names])
+        packed = tar.extractfile("gpt2news/split.py").read()
+    assert packed == (ROOT / "lib" / "gpt2news" / "split.py").read_bytes()
+    assert {"train.py", "requirements.txt", "gpt2news/__init__.py", "newsserve/files.py"} <= names
+    assert {name.split("/")[0] for name in names} == {
+        "train.py",
+        "requirements.txt",
+        "gpt2news",
+        "newsserve",
     }
-    others = (
-        modules - set(sys.stdlib_module_names) - {"gpt2news", "torch", "numpy"}
-    )  # the image brings the last two
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+
+
+def imported(source: str) -> set[str]:
+    """The modules that a file imports as it is loaded; `from a import b` counts as a and a.b."""
+    found = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_the_training_container_installs_all_that_the_source_imports(tmp_path):
+    with tarfile.open(jobs.pack_source(tmp_path / "a.tar.gz")) as tar:
+        tar.extractall(tmp_path, filter="data")
+    open_files, read, others = [tmp_path / "train.py"], set(), set()
+    while open_files:
+        file = open_files.pop()
+        if file in read or not file.exists():
+            continue
+        read.add(file)
+        for module in imported(file.read_text()):
+            first, *parts = module.split(".")
+            if first not in ("gpt2news", "newsserve"):
+                others.add(first)
+                continue
+            folder = tmp_path / first
+            for part in ["", *parts]:
+                folder /= part
+                open_files += [folder / "__init__.py", folder.with_suffix(".py")]
+    # The image brings torch and numpy.
+    others -= {*sys.stdlib_module_names, "torch", "numpy"}
     assert "transformers" in others
     installed = re.findall(
-        r"^([\w-]+)==",
-        (ROOT / "deploy" / "sagemaker" / "requirements.txt").read_text(),
-        re.MULTILINE,
+        r"^([\w-]+)==", (tmp_path / "requirements.txt").read_text(), re.MULTILINE
     )
-    assert {
-        {"sklearn": "scikit-learn", "IPython": "ipython"}.get(name, name) for name in others
-    } <= set(installed)
+    names = {"sklearn": "scikit-learn", "IPython": "ipython"}
+    assert {names.get(name, name) for name in others} <= set(installed)
 
 
-def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run):
+def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run, capsys):
     reason = "AlgorithmError: ExecuteUserScriptError: train.csv row 7: text is empty"
     fail = cloud.change(
         "training_jobs",
@@ -226,13 +237,12 @@ def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run):
         fail(body)
 
     cloud.after["CreateTrainingJob"] = log_and_fail
-    said = []
     with pytest.raises(
         sagemaker.SageMakerError,
         match=r"failed: AlgorithmError.*row 7: text is empty.*epoch 1/2 of the log",
     ):
-        sagemaker.train(aws, run, SETTINGS, say=said.append, **GPU)
-    assert said.count("  | epoch 1/2 of the log") == 1
+        sagemaker.train(aws, run, SETTINGS, **GPU)
+    assert capsys.readouterr().out.count("  | epoch 1/2 of the log") == 1
     assert not run.path("model").exists()
 
 
@@ -243,7 +253,7 @@ def test_a_job_over_its_time_says_to_raise_the_hours(cloud, aws, run):
     with pytest.raises(
         sagemaker.SageMakerError, match=r"stopped: MaxRuntimeExceeded.*raise the hours"
     ):
-        sagemaker.train(aws, run, SETTINGS, say=[].append, **GPU)
+        sagemaker.train(aws, run, SETTINGS, **GPU)
 
 
 def test_quota_0_at_the_last_moment(cloud, aws, run):
@@ -254,12 +264,13 @@ def test_quota_0_at_the_last_moment(cloud, aws, run):
         sagemaker.SageMakerError,
         match=r"ResourceLimitExceeded.*ask for more in the Service Quotas console",
     ):
-        sagemaker.train(aws, run, SETTINGS, say=[].append, **GPU)
+        sagemaker.train(aws, run, SETTINGS, **GPU)
 
 
-def test_a_bucket_that_is_not_there(cloud, run):
+def test_a_bucket_that_is_not_there(cloud, run, monkeypatch):
+    monkeypatch.setenv("SAGEMAKER_BUCKET", "nowhere")
     with pytest.raises(sagemaker.SageMakerError, match=r"NoSuchBucket|bucket does not exist"):
-        sagemaker.train(sagemaker.connect(bucket="nowhere"), run, SETTINGS, say=[].append, **GPU)
+        sagemaker.train(sagemaker.connect(), run, SETTINGS, **GPU)
     assert not cloud.called("CreateTrainingJob")
 
 
@@ -267,7 +278,7 @@ def test_a_job_without_an_artifact_keeps_the_old_model(cloud, aws, run):
     run.path("model").mkdir()
     run.path("model", "config.json").write_text("old")
     with pytest.raises(sagemaker.SageMakerError, match="left no model that we can fetch"):
-        sagemaker.train(aws, run, SETTINGS, say=[].append, **GPU)
+        sagemaker.train(aws, run, SETTINGS, **GPU)
     assert run.path("model", "config.json").read_text() == "old"
 
 
@@ -290,7 +301,7 @@ def test_ctrl_c_stops_the_job(running, aws, run, interruptible):
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        sagemaker.train(aws, run, SETTINGS, say=[].append, instance="ml.g4dn.xlarge", poll=0.2)
+        sagemaker.train(aws, run, SETTINGS, **GPU)
     assert len(running.called("StopTrainingJob")) == 1
     assert sagemaker.inventory(aws) == []
 
@@ -298,8 +309,8 @@ def test_ctrl_c_stops_the_job(running, aws, run, interruptible):
 def test_kill_9_stops_the_job(running, aws, run):
     """What a notebook's kernel gets when a cell takes longer than it may."""
     program = (
-        "from gpt2news import runs, sagemaker\n"
-        f"sagemaker.train(sagemaker.connect(), run.Run('my_run'), {SETTINGS!r}, instance='ml.g4dn.xlarge', poll=0.2)"
+        "import newscloud\nfrom gpt2news.run import Run\nnewscloud.jobs.POLL = 0.2\n"
+        f"newscloud.train(newscloud.connect(), Run('my_run'), {SETTINGS!r}, **{GPU!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -316,7 +327,9 @@ def test_kill_9_stops_the_job(running, aws, run):
     assert len(running.called("StopTrainingJob")) == 1
 
 
-def test_a_network_that_comes_and_goes_does_not_end_the_job(finished, aws, run, monkeypatch):
+def test_a_network_that_comes_and_goes_does_not_end_the_job(
+    finished, aws, run, monkeypatch, capsys
+):
     from botocore.exceptions import EndpointConnectionError
 
     sagemaker_client = aws.client("sagemaker")
@@ -329,19 +342,18 @@ def test_a_network_that_comes_and_goes_does_not_end_the_job(finished, aws, run, 
         return describe(**arguments)
 
     monkeypatch.setattr(sagemaker_client, "describe_training_job", flaky)
-    said = []
-    assert sagemaker.train(aws, run, SETTINGS, say=said.append, **GPU)["epochs"] == 2
-    assert sum("no answer from AWS" in line for line in said) == 2
+    assert sagemaker.train(aws, run, SETTINGS, **GPU)["epochs"] == 2
+    assert capsys.readouterr().out.count("no answer from AWS") == 2
 
 
 def test_cost_counts_billed_seconds_else_those_since_training_began():
     used = {"ResourceConfig": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 2}}
-    assert jobs.cost({**used, "BillableTimeInSeconds": 1800}) == pytest.approx(1.41)
+    assert jobs.cost_of({**used, "BillableTimeInSeconds": 1800}) == pytest.approx(1.41)
     began = datetime.now(timezone.utc) - timedelta(hours=1)
-    assert jobs.cost({**used, "TrainingStartTime": began}) == pytest.approx(2.82, rel=0.01)
-    assert jobs.cost(used) == 0
+    assert jobs.cost_of({**used, "TrainingStartTime": began}) == pytest.approx(2.82, rel=0.01)
+    assert jobs.cost_of(used) == 0
     assert (
-        jobs.cost(
+        jobs.cost_of(
             {
                 "ResourceConfig": {"InstanceType": "ml.p9.big", "InstanceCount": 1},
                 "BillableTimeInSeconds": 9,
@@ -362,7 +374,6 @@ def link(name: str, to: str, kind=tarfile.SYMTYPE) -> tarfile.TarInfo:
     [
         {**MODEL, "../out.txt": b"x"},
         {**MODEL, "a/../../out.txt": b"x"},
-        {**MODEL, "/tmp/gpt2news-out.txt": b"x"},
         [link("a", "/etc/passwd")],
         [link("a", "../b", tarfile.LNKTYPE)],
         [link("pipe", "", tarfile.FIFOTYPE)],
@@ -370,18 +381,24 @@ def link(name: str, to: str, kind=tarfile.SYMTYPE) -> tarfile.TarInfo:
 )
 def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path, entries):
     archive(entries, tmp_path / "model.tar.gz")
-    with pytest.raises(
-        sagemaker.SageMakerError, match="is a link, leads out of the folder or is too large"
-    ):
-        sagemaker.unpack(tmp_path / "model.tar.gz", tmp_path / "in" / "model")
+    with pytest.raises(sagemaker.SageMakerError, match="cannot be used"):
+        jobs.unpack(tmp_path / "model.tar.gz", tmp_path / "in" / "model")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["model.tar.gz"]
+
+
+def test_an_absolute_name_stays_in_the_folder(tmp_path):
+    outside = tmp_path / "out.txt"
+    archive({**MODEL, str(outside): b"x"}, tmp_path / "model.tar.gz")
+    folder = jobs.unpack(tmp_path / "model.tar.gz", tmp_path / "model")
+    assert not outside.exists()
+    assert (folder / str(outside).lstrip("/")).read_bytes() == b"x"
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"not a tar", "cannot be unpacked"),
-        (archive({**MODEL, "model.safetensors": os.urandom(9000)})[:5000], "cannot be unpacked"),
+        (b"not a tar", "cannot be used"),
+        (archive({**MODEL, "model.safetensors": os.urandom(9000)})[:5000], "cannot be used"),
         (
             archive({"config.json": b"{}"}),
             "has no model.safetensors, tokenizer.json, training.json",
@@ -391,12 +408,5 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path, entries):
 def test_a_broken_archive_leaves_nothing(tmp_path, content, says):
     (tmp_path / "model.tar.gz").write_bytes(content)
     with pytest.raises(sagemaker.SageMakerError, match=says):
-        sagemaker.unpack(tmp_path / "model.tar.gz", tmp_path / "model")
+        jobs.unpack(tmp_path / "model.tar.gz", tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar.gz"]
-
-
-def test_too_large_an_archive_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "LARGEST", 3)
-    archive(MODEL, tmp_path / "model.tar.gz")
-    with pytest.raises(sagemaker.SageMakerError, match="too large"):
-        sagemaker.unpack(tmp_path / "model.tar.gz", tmp_path / "model")

@@ -1,4 +1,5 @@
-"""One request, three ways: the hooks of AWS's ready image, our own server, and boto3 pointed at it, all on one model.tar.gz."""
+"""One request, three ways, on one model.tar.gz: the hooks of AWS's ready image, our own server, and
+boto3 pointed at it."""
 
 import json
 import os
@@ -8,11 +9,11 @@ import tarfile
 
 import httpx
 import pytest
+from aws_stand_in import SHIPPED
 
-import newscloud as sagemaker
-from newsreport.__main__ import SHIPPED
-from gpt2news.run import ROOT
 from gpt2news.deploy import running_server
+from gpt2news.run import ROOT
+from newscloud.endpoints import pack_model
 
 pytestmark = pytest.mark.skipif(
     not (SHIPPED / "serving.json").exists(), reason="no shipped model in models/gpt2-mini-bbc"
@@ -23,19 +24,22 @@ REQUESTS = [
     ("application/json", json.dumps([TEXT, "Shares fell — by £3 — after the café's results."])),
     ("application/json", json.dumps({"texts": [TEXT]})),
     ("application/jsonlines", json.dumps({"text": TEXT}) + "\n" + json.dumps({"text": "x"}) + "\n"),
-    ("text/csv", 'text\n"one, two"\nthree\n'),
+    ("text/plain", TEXT),
 ]
-# As the Hugging Face image does: code/ on the path, each hook called with no context, JSON handed over as a string.
+# As the Hugging Face image does: code/ on the path, each hook called with no context, JSON handed
+# over as a string.
 CONTAINER = """
 import json, sys
 sys.path.insert(0, sys.argv[1] + "/code")
 import inference
 model = inference.model_fn(sys.argv[1])
 for content_type, body in json.load(sys.stdin):
-    answer = inference.output_fn(inference.predict_fn(inference.input_fn(body, content_type), model), content_type)
+    answers = inference.predict_fn(inference.input_fn(body, content_type), model)
+    answer = inference.output_fn(answers, content_type)
     print(json.dumps(answer.decode()))
 print([name for name in ("torch", "transformers", "fastapi", "pandas") if name in sys.modules])
-print(inference.formats.__file__)
+import newsserve
+print(newsserve.__file__)
 """
 
 
@@ -43,7 +47,7 @@ print(inference.formats.__file__)
 def opt_ml_model(tmp_path_factory):
     """The model.tar.gz as a container finds it, unpacked in /opt/ml/model."""
     folder = tmp_path_factory.mktemp("opt")
-    with tarfile.open(sagemaker.pack_model(SHIPPED, folder / "model.tar.gz")) as tar:
+    with tarfile.open(pack_model(SHIPPED, folder / "model.tar.gz")) as tar:
         tar.extractall(folder / "model", filter="data")
     return folder / "model"
 

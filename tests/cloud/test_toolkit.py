@@ -1,8 +1,11 @@
-"""AWS's own training toolkit, the program inside its containers, runs the source that we pack, in a folder.
+"""AWS's own training toolkit, the program inside its containers, runs the source that we pack.
 
-It is no dependency of this project: it brings 18 packages, one of them to be compiled. These tests run when it is there:
-    python -m venv tk && tk/bin/pip install -c requirements.lock '.[notebooks]' sagemaker-training==5.1.4 sagemaker-pytorch-training==3.0.0
-    SAGEMAKER_TOOLKIT=$PWD/tk/bin/python make test ARGS=tests/sagemaker/test_toolkit.py
+It is no dependency of this project: it brings 18 packages, one of them to be compiled. These tests
+run when it is there:
+    python -m venv tk
+    tk/bin/pip install -c requirements.lock '.[notebooks]' \\
+        sagemaker-training==5.1.4 sagemaker-pytorch-training==3.0.0
+    SAGEMAKER_TOOLKIT=$PWD/tk/bin/python make test ARGS=tests/cloud/test_toolkit.py
 """
 
 import json
@@ -16,9 +19,10 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
-import newscloud as sagemaker
 from gpt2news.explore import SAMPLE
 from gpt2news.run import ROOT
+from newscloud import jobs
+from newscloud.account import Account
 
 PYTHON = os.environ.get("SAGEMAKER_TOOLKIT")
 pytestmark = pytest.mark.skipif(
@@ -37,9 +41,7 @@ SETTINGS = {
 
 @pytest.fixture
 def ml(tmp_path):
-    """`/opt/ml` as SageMaker fills it for a job that `jobs.request` asked for: channels, hyperparameters, resources."""
-    from newscloud import jobs
-
+    """`/opt/ml` as SageMaker fills it for a job that `jobs.request` asked for."""
     base, channels = tmp_path / "ml", ["train", "val", "backbone"]
     for folder in (
         "input/config",
@@ -50,20 +52,14 @@ def ml(tmp_path):
     ):
         (base / folder).mkdir(parents=True)
     corpus = pd.read_csv(SAMPLE, dtype=str).groupby("topic")
-    for part, rows in (("train", explore.head(6)), ("val", explore.tail(2))):
+    for part, rows in (("train", corpus.head(6)), ("val", corpus.tail(2))):
         rows[["text", "topic"]].to_csv(base / "input" / "data" / part / f"{part}.csv", index=False)
     for file in (ROOT / "models" / "gpt2-mini").iterdir():
         shutil.copy(file, base / "input" / "data" / "backbone" / file.name)
-    account = sagemaker.Account("us-east-1", "role", "bucket", None)
-    machine = {
-        "instance": "ml.g4dn.xlarge",
-        "instances": 1,
-        "spot": True,
-        "hours": 1,
-        "image": jobs.TRAINING_IMAGE,
-    }
-    wanted = jobs.request(account, "job", SETTINGS, channels=channels, **machine)["HyperParameters"]
-    wanted["sagemaker_submit_directory"] = str(sagemaker.pack_source(tmp_path / "sourcedir.tar.gz"))
+    account = Account("us-east-1", "role", "bucket", None)
+    job = jobs.request(account, "job", SETTINGS, channels, instance="ml.g4dn.xlarge")
+    wanted = job["HyperParameters"]
+    wanted["sagemaker_submit_directory"] = str(jobs.pack_source(tmp_path / "sourcedir.tar.gz"))
     write_config(base, "hyperparameters", wanted)
     write_config(
         base, "inputdataconfig", {channel: {"TrainingInputMode": "File"} for channel in channels}

@@ -139,5 +139,5 @@ def test_a_log_gets_a_line_an_epoch_and_one_now_and_then(train, tmp_path, monkey
     monkeypatch.setattr(trainer, "LINE_EVERY", 0)
     began = time.monotonic()
     train(tmp_path / "m", say=lines.append)
-    assert any(line.startswith("step 5/24") and "s left" in line for line in lines)
+    assert any(line.startswith("step 5/24") for line in lines)
     assert time.monotonic() > began

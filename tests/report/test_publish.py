@@ -1,4 +1,4 @@
-"""The tables of README.md and reports/README.md say what is published, and what is published is what a run measured."""
+"""The tables of both READMEs say what is published, and that is what a run measured."""
 
 import json
 
@@ -29,10 +29,17 @@ def root(tmp_path, monkeypatch):
     (run / "figures" / "accuracy.png").write_bytes(b"png")
     score = {"value": 0.9123, "low": 0.8, "high": 0.97}
     metrics = {
-        "dataset": {"name": "sample", "unique": 1234}, "split": {"test": 50}, "model": {"name": "mini", "parameters": 2_600_000},
-        "test": {"accuracy": score}, "baseline": {"accuracy": score}, "mcnemar_p": 1.0, "verdict": "They are equal.",
-        "deploy": {"size_mb": 3.14, "p50_ms": 6.6}, "seconds": {"01_explore": 60, "02_split": None, "03_finetune": 60}, "secret": 1,
-    }  # fmt: skip
+        "dataset": {"name": "sample", "unique": 1234},
+        "split": {"test": 50},
+        "model": {"name": "mini", "parameters": 2_600_000},
+        "test": {"accuracy": score},
+        "baseline": {"accuracy": score},
+        "mcnemar_p": 1.0,
+        "verdict": "They are equal.",
+        "deploy": {"size_mb": 3.14, "p50_ms": 6.6},
+        "seconds": {"01_explore": 60, "02_split": None, "03_finetune": 60},
+        "secret": 1,
+    }
     record = {
         "command": "gpt2news report",
         "revision": "0123456789abcdef, with local changes",
@@ -56,7 +63,8 @@ def test_a_run_is_published_and_told_in_both_pages(root):
     pages = results.pages(results.published(folder), root)
     short, long = pages[root / "README.md"], pages[root / "reports" / "README.md"]
     score = "0.912 (0.800 to 0.970)"
-    row = f"| `tiny` | sample, 1,234 different texts | mini, 2.6 M parameters | **{score}** | {score} | 50 | 3.1 MB | 7 ms |"
+    what = "| `tiny` | sample, 1,234 different texts | mini, 2.6 M parameters |"
+    row = f"{what} **{score}** | {score} | 50 | 3.1 MB | 7 ms |"
     assert row in short
     assert row in long
     assert short.startswith("before\n")
@@ -93,7 +101,8 @@ def test_figures_of_the_studies_are_told_in_their_numbers(root):
     }
     (run / "metrics.json").write_text(json.dumps(metrics))
     for name in ("folds", "ablation", "learning_curve"):
-        (run / "figures" / f"{name}.png").write_bytes(b"png")
+        (run / "studies").mkdir(exist_ok=True)
+        (run / "studies" / f"{name}.png").write_bytes(b"png")
     results.publish("tiny", folder)
     page = results.pages(results.published(folder), root)[root / "reports" / "README.md"]
     assert "They are equal. Over 15 folds: behind.\n" in page
@@ -105,15 +114,15 @@ def test_figures_of_the_studies_are_told_in_their_numbers(root):
         "![Validation accuracy: mean@128 0.940; article 0.500.](published/tiny-ablation.png)"
         in page
     )
-    assert (
-        "![Accuracy by training texts: 50 texts 0.700, linear model 0.800.](published/tiny-learning_curve.png)"
-        in page
-    )
+    alt = "Accuracy by training texts: 50 texts 0.700, linear model 0.800."
+    assert f"![{alt}](published/tiny-learning_curve.png)" in page
 
 
 def test_a_page_without_a_place_is_named(root):
     (root / "README.md").write_text("nothing")
-    with pytest.raises(results.ResultsError, match=r"README\.md: 0 places"):
+    with pytest.raises(
+        results.ResultsError, match=r"README\.md: one place for the results is needed"
+    ):
         results.pages({}, root)
 
 

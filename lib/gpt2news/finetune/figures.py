@@ -11,7 +11,7 @@ from gpt2news.show import COLOURS, MODEL, QUIET, RIVAL, boxes, colour_of
 
 
 def attention_masks(tokens: list[str]) -> plt.Figure:
-    """Who may look at whom in GPT-2 and in BERT; the row that is asked for the topic is outlined."""
+    """Who may look at whom in GPT-2 and in BERT; the row that is asked is outlined."""
     figure, axes = plt.subplots(1, 2, figsize=(8.2, 4.3))
     rows = {"GPT-2 asks its last token": tokens, "BERT asks its first token": ["[CLS]", *tokens]}
     for axis, (title, names) in zip(axes, rows.items(), strict=True):

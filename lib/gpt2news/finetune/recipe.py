@@ -56,7 +56,7 @@ class Recipe:
     compile: bool = _of(False, "torch.compile: pays in runs of many minutes")
     dtype: Literal[DTYPES] = _of("auto", "numbers of the matrix products")
     micro_batch: int = _of(0, "texts at once a process, gradients summed; 0: all that fit")
-    checkpoints: Path | None = _of(None, "folder of the checkpoints; none: beside the model")
+    checkpoints: Path | None = _of(None, "folder of the checkpoints; none: beside the model")  # noqa: RUF009
     checkpoint_steps: int = _of(0, "save also every so many steps; 0: only after each epoch")
     seed: int = _of(0, "of weights, order and dropout")
 

@@ -18,11 +18,17 @@ import torch
 from accelerate.utils import find_executable_batch_size
 from IPython import get_ipython
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
-from transformers.activations import NewGELUActivation
 from transformers.trainer_callback import PrinterCallback
 
 from gpt2news.finetune import part
-from gpt2news.finetune.model import encode, load_model, load_tokenizer, locate_backbone, quiet
+from gpt2news.finetune.model import (
+    encode,
+    load_model,
+    load_tokenizer,
+    locate_backbone,
+    quicken,
+    quiet,
+)
 from gpt2news.finetune.recipe import Recipe, choose_dtype, device_line, use_all_cores
 from gpt2news.finetune.trainer import (
     ClassifierTrainer,
@@ -42,9 +48,8 @@ HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, say=print) -> dict:
     """Fine-tune on `splits/train.csv`, watch `splits/val.csv`, leave a model folder.
 
-    A run that was cut (a kill, a full disk, a lost machine) goes on from its last checkpoint when
-    it is started again with the same recipe; on a CPU it ends in the same bits. Under torchrun all
-    processes call this with the same arguments.
+    A run that was cut goes on from its last checkpoint when it is started again with the same
+    recipe; on a CPU it ends in the same bits. Under torchrun all processes call this alike.
 
     Args:
         splits: folder of chapter 02, or the file with the training texts.
@@ -64,25 +69,12 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
     frames, files = _read(Path(splits), Path(val or splits))
     topics = sorted(frames["train"]["topic"].unique())
     threads, dtype = use_all_cores(), choose_dtype(recipe.dtype)
-    set_seed(recipe.seed)
-    length, folder = recipe.max_length, recipe.checkpoint_folder(out)
-    tokenizer = load_tokenizer(recipe.backbone, length, recipe.normalise)
-    shape = (tokenizer.pad_token_id, length, recipe.from_scratch, recipe.pooling)
-    model = load_model(recipe.backbone, topics, *shape)
-    parameters = sum(p.numel() for p in model.parameters())
-    _quicken(model)
-    if recipe.gradient_checkpointing:
-        with quiet():
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+    tokenizer, model, parameters = _build(recipe, topics)
     data = {name: _dataset(frame, topics, tokenizer, name) for name, frame in frames.items()}
     steps_an_epoch = -(-len(data["train"]) // recipe.batch_size)
+    folder = recipe.checkpoint_folder(out)
     arguments = _arguments(recipe, folder, steps_an_epoch * recipe.epochs, dtype)
     model.to(arguments.device)
-    if recipe.freeze:
-        part.freeze(model, recipe.freeze)
-    if recipe.lora:
-        with quiet():
-            model = part.add_lora(model, recipe.lora)
     # With one process, what frozen blocks say of a text can be kept for all epochs.
     keeps = recipe.freeze > 0 and recipe.epochs > 1 and arguments.world_size == 1
     keeps = keeps and not recipe.compile and part.fits(model, data["train"].ids + data["val"].ids)
@@ -90,11 +82,7 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
         with torch.autocast(model.device.type, HALF.get(dtype), enabled=dtype in HALF):
             for texts in data.values():
                 texts.states = part.keep_states(model, recipe.freeze, texts.ids)
-    turn = recipe.share()
-    if torch.cuda.is_available() and not recipe.micro_batch:
-        turn = fit_batch(turn, model, length, dtype)
-    arguments.per_device_train_batch_size, arguments.per_device_eval_batch_size = turn, 4 * turn
-    arguments.gradient_accumulation_steps = recipe.batch_size // (turn * arguments.world_size)
+    turn = _set_batches(arguments, recipe, model, dtype)
     dealt = turn * arguments.world_size if arguments.world_size > 1 else 1
     lengths = [len(row) for row in data["train"].ids]
     order = LengthGroupedSampler(lengths, recipe.batch_size, recipe.seed, dealt)
@@ -175,6 +163,34 @@ def _read(train: Path, val: Path) -> tuple[dict[str, pd.DataFrame], list[Path]]:
     return frames, files
 
 
+def _build(recipe: Recipe, topics: list[str]) -> tuple:
+    """Tokenizer, model as it will learn, and the number of its weights without adapters."""
+    set_seed(recipe.seed)
+    tokenizer = load_tokenizer(recipe.backbone, recipe.max_length, recipe.normalise)
+    shape = (tokenizer.pad_token_id, recipe.max_length, recipe.from_scratch, recipe.pooling)
+    model = load_model(recipe.backbone, topics, *shape)
+    parameters = sum(p.numel() for p in model.parameters())
+    quicken(model)
+    if recipe.freeze:
+        part.freeze(model, recipe.freeze)
+    with quiet():
+        if recipe.gradient_checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        if recipe.lora:
+            model = part.add_lora(model, recipe.lora)
+    return tokenizer, model, parameters
+
+
+def _set_batches(arguments: TrainingArguments, recipe: Recipe, model, dtype: str) -> int:
+    """Divide a step among processes and turns; returns the texts a turn."""
+    turn = recipe.share()
+    if torch.cuda.is_available() and not recipe.micro_batch:
+        turn = fit_batch(turn, model, recipe.max_length, dtype)
+    arguments.per_device_train_batch_size, arguments.per_device_eval_batch_size = turn, 4 * turn
+    arguments.gradient_accumulation_steps = recipe.batch_size // (turn * arguments.world_size)
+    return turn
+
+
 def _dataset(frame: pd.DataFrame, topics: list[str], tokenizer, name: str) -> TextDataset:
     ids = encode(tokenizer, frame["text"].tolist())
     labels = [topics.index(topic) for topic in frame["topic"]]
@@ -184,19 +200,8 @@ def _dataset(frame: pd.DataFrame, topics: list[str], tokenizer, name: str) -> Te
     return TextDataset([ids[i] for i in rows], [labels[i] for i in rows], tokenizer.pad_token_id)
 
 
-def _quicken(model: torch.nn.Module) -> None:
-    """A faster form of the same activation, and no dropout in attention: it rules out SDPA."""
-    for module in model.modules():
-        for name, child in module.named_children():
-            if isinstance(child, NewGELUActivation):
-                setattr(module, name, torch.nn.GELU(approximate="tanh"))
-            elif name == "attn_dropout":
-                child.p = 0.0
-
-
 def _accuracy(prediction) -> dict[str, float]:
-    right = prediction.predictions.argmax(-1) == prediction.label_ids
-    return {"accuracy": float(right.mean())}
+    return {"accuracy": float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())}
 
 
 def _fingerprint(recipe: Recipe, files: list[Path], keeps: bool) -> str:
@@ -211,11 +216,7 @@ def _fingerprint(recipe: Recipe, files: list[Path], keeps: bool) -> str:
 
 
 def fit_batch(share: int, model: torch.nn.Module, max_length: int, dtype: str) -> int:
-    """The largest number of full-length texts that divides `share` and fits the GPU's memory.
-
-    Raises:
-        ValueError: not even one.
-    """
+    """The largest number of full-length texts that divides `share` and fits the GPU's memory."""
     divisors = iter([n for n in range(share, 0, -1) if share % n == 0])
 
     def step(texts: int) -> int:
@@ -296,5 +297,4 @@ def _save(trainer: Trainer, whole, tokenizer, out: Path, record: dict) -> None:
     with atomic(out) as folder:
         (model if sharded else model.cpu()).save_pretrained(folder, state_dict=sharded)
         tokenizer.save_pretrained(folder)
-        text = json.dumps(record, indent=1) + "\n"
-        (folder / "training.json").write_text(text, encoding="utf-8")
+        (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")

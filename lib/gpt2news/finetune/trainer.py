@@ -187,7 +187,6 @@ class Lines(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **_):
         self.began = self.said = time.monotonic()
-        self.first = state.global_step
 
     def on_step_end(self, args, state, control, **_):
         if time.monotonic() - self.said > LINE_EVERY:
@@ -203,7 +202,5 @@ class Lines(TrainerCallback):
         self.said = time.monotonic()
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
         loss = f"  training loss {losses[-1]:.3f}" if losses else ""
-        spent, done = self.said - self.began, state.global_step - self.first
-        left = spent / max(1, done) * (state.max_steps - state.global_step)
         if state.is_world_process_zero:
-            self.say(f"{now}{loss}  {spent:.0f} s, {left:.0f} s left")
+            self.say(f"{now}{loss}  {self.said - self.began:.0f} s")

@@ -1,11 +1,9 @@
-"""What the repository promises about itself: pins that agree, links that agree, clean notebooks, nothing that leaks."""
+"""What the repository promises about itself: pins that agree, nothing that leaks."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from itertools import chain
@@ -17,12 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from gpt2news import links
-
-ROOT = Path(__file__).resolve().parents[2]
-CHAPTERS = ["01_explore", "02_split", "03_finetune", "04_evaluate", "05_deploy"]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess:
@@ -45,7 +38,7 @@ def text_files() -> dict[str, str]:
     return files
 
 
-# --- dependencies ---------------------------------------------------------------------------------------------------
+# --- dependencies --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +122,7 @@ def test_precommit_runs_the_versions_of_the_lock(lock):
     assert tags["nbstripout"] == lock["nbstripout"]
 
 
-# --- what git sees --------------------------------------------------------------------------------------------------
+# --- what git sees -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -180,7 +173,7 @@ FORBIDDEN = {
 
 
 def findings(text: str) -> list[str]:
-    """What is forbidden in a text, as `kind (line n)`; the string itself is not shown, it may be a secret."""
+    """What is forbidden in a text, as `kind (line n)`: not the string itself, it may be secret."""
     return [
         f"{kind} (line {text.count(chr(10), 0, hit.start()) + 1})"
         for kind, pattern in FORBIDDEN.items()
@@ -240,112 +233,26 @@ def test_no_file_names_a_package_index():
     assert not named, f"these files name the host of pip's index: {named}"
 
 
-# --- links ----------------------------------------------------------------------------------------------------------
+# --- the version ---------------------------------------------------------------------------------
 
 
-def our_links(text: str, name: str) -> list[str]:
-    """Each owner/name in a link whose repository is called as ours."""
-    hosts = r"(?:github\.com|raw\.githubusercontent\.com|/github)/"
-    return re.findall(rf"{hosts}([\w-]+/{re.escape(name)}){links.END}", text)
+def test_bump_my_version_finds_the_version_wherever_it_stands():
+    if sys.version_info < (3, 11):
+        pytest.skip("tomllib came with Python 3.11")
+    import tomllib
 
-
-def test_every_link_to_this_repository_has_pyprojects_owner_and_name():
-    slug = links.repository()
-    wrong = {
-        path.name: others
-        for path in links.carriers()
-        if (others := set(our_links(path.read_text(encoding="utf-8"), slug.split("/")[1])) - {slug})
-    }
-    assert not wrong, f"run `make links`: {wrong}"
-    assert links.strays() == set(), (
-        "links that open one of our notebooks elsewhere; run `make links`"
-    )
-
-
-def test_every_tag_is_that_of_the_version(tmp_path):
-    """`make links` on a copy of what carries links has nothing to change."""
-    for path in [ROOT / "pyproject.toml", *links.carriers()]:
-        (tmp_path / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
-        shutil.copy(path, tmp_path / path.relative_to(ROOT))
-    assert links.rewrite(tmp_path, set(), links.repository()) == [], "run `make links`"
-
-
-def test_the_address_is_nowhere_else():
-    slug = links.repository()
-    rewritten = {path.relative_to(ROOT).as_posix() for path in links.carriers()} | {
-        "pyproject.toml"
-    }
-    name = slug.split("/")[1]
-    others = [
-        file
-        for file, text in text_files().items()
-        if file not in rewritten and slug in our_links(text, name)
-    ]
-    assert not others, f"`make links` does not rewrite these: {others}"
-    named = re.findall(re.escape(slug), (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert len(named) == 1, "pyproject.toml names it once, in [project.urls]"
-
-
-# --- notebooks ------------------------------------------------------------------------------------------------------
-
-
-def cells(path: Path, kind: str | None = None) -> list[dict]:
-    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [cell for cell in found if kind in (None, cell["cell_type"])]
-
-
-def source(cell: dict) -> str:
-    return "".join(cell["source"])
-
-
-def test_there_are_five_notebooks():
-    assert [path.stem for path in NOTEBOOKS] == CHAPTERS
-
-
-@each_notebook
-def test_notebook_has_no_outputs(path):
-    kept = [
-        i
-        for i, cell in enumerate(cells(path))
-        if cell.get("outputs") or cell.get("execution_count") is not None
-    ]
-    assert not kept, f"{path.name}: outputs or execution counts in cells {kept}; run nbstripout"
-
-
-@each_notebook
-def test_code_cells_have_at_most_15_lines(path):
-    counts = {
-        i: source(c).count("\n") + 1 for i, c in enumerate(cells(path)) if c["cell_type"] == "code"
-    }
-    assert not (long := {i: n for i, n in counts.items() if n > 15}), (
-        f"{path.name}: {long} (cell: lines)"
-    )
-
-
-@each_notebook
-def test_one_cell_is_tagged_parameters(path):
-    tagged = [
-        cell["cell_type"]
-        for cell in cells(path)
-        if "parameters" in cell["metadata"].get("tags", [])
-    ]
-    assert tagged == ["code"]
-
-
-@each_notebook
-def test_colab_badge_opens_this_notebook(path):
-    opened = re.findall(
-        r"colab\.research\.google\.com/github/[\w./-]+\.ipynb", "".join(map(source, cells(path)))
-    )
-    assert opened, f"{path.name} has no Colab link"
-    name = re.escape(path.name)
-    assert re.search(
-        rf"/github/{re.escape(links.repository())}/blob/[\w.-]+/notebooks/{name}$", opened[0]
-    )
-
-
-@each_notebook
-def test_notebook_keeps_its_formatting(path):
-    """One indent for all, so that `make links`, Jupyter and nbstripout leave the same bytes."""
-    text = path.read_text(encoding="utf-8")
-    assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n"
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    version = content["project"]["version"]
+    places = content["tool"]["bumpversion"]["files"]
+    for place in places:
+        files = list(ROOT.glob(place.get("glob") or place["filename"]))
+        assert files, place
+        wanted = place["search"].format(current_version=version)
+        for file in files:
+            assert wanted in file.read_text(encoding="utf-8"), f"{file.name} lacks {wanted}"
+    named = {file for place in places for file in ROOT.glob(place.get("glob") or place["filename"])}
+    for name, text in text_files().items():
+        if name.endswith((".md", ".cff", ".ipynb")) and f"/blob/v{version}/" in text:
+            assert ROOT / name in named, (
+                f"{name} carries the version, [tool.bumpversion] forgets it"
+            )

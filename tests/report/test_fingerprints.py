@@ -1,0 +1,44 @@
+"""What a chapter depends on."""
+
+import nbformat
+import pytest
+
+from gpt2news.run import CHAPTERS
+from newsreport.fingerprints import code_behind
+from newsreport.profiles import NOTEBOOKS
+
+
+def behind(chapter: str) -> set[str]:
+    cells = nbformat.read(NOTEBOOKS / f"{chapter}.ipynb", 4).cells
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    files = code_behind(chapter, sources, NOTEBOOKS)
+    return {"/".join(path.parts[-2:]) for path in files}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_depends_on_its_own_module_and_its_companions(chapter):
+    name = chapter.partition("_")[2]
+    files = behind(chapter)
+    assert {f"gpt2news/{name}.py", f"{name}/__init__.py"} & files
+    assert "gpt2news/run.py" in files
+    assert {"exercises/__init__.py", f"exercises/{name}.py"} <= files
+    if (NOTEBOOKS / "sentences" / f"{name}.py").exists():
+        assert f"sentences/{name}.py" in files
+    others = set(CHAPTERS) - {chapter}
+    assert not files & {f"exercises/{other.partition('_')[2]}.py" for other in others}
+
+
+def test_an_early_chapter_does_not_depend_on_a_later_one():
+    files = behind("01_explore") | behind("02_split") | behind("03_finetune")
+    assert "gpt2news/deploy.py" not in files
+    assert not [name for name in files if name.startswith("evaluate/")]
+
+
+def test_what_is_imported_by_what_is_imported_counts():
+    assert "newsserve/predictor.py" in behind("05_deploy")
+    assert "evaluate/behaviour.yaml" in behind("04_evaluate")
+
+
+def test_imports_of_other_kinds_do_no_harm():
+    sources = ["import os.path", "from . import x", "import numpy as np\nfrom a.b import c"]
+    assert code_behind("nowhere", sources, NOTEBOOKS) == {NOTEBOOKS / "exercises" / "__init__.py"}
