@@ -28,9 +28,9 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from pydantic import BaseModel
 
 from newsserve import messages
-from newsserve.messages import JSON, LINES, PLAIN, Problem
 from newsserve.predictor import Answer, Predictor
 
 MAX_BODY = 2_000_000
@@ -38,23 +38,28 @@ MAX_TEXTS = 256
 BODY_SECONDS = 30
 log = logging.getLogger("gpt2news")
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
-# What FastAPI's OpenAPI document says of both addresses. The body is read by hand (its size and its
-# time are bounded), so FastAPI does not see its model. The schema is put where FastAPI would put
-# it, and its references point to that place.
-_PLACE = "#/paths/~1invocations/post/requestBody/content/application~1json/schema/$defs/{model}"
-_STRING = {"schema": {"type": "string"}}
+class Problem(BaseModel):
+    """What went wrong, under FastAPI's key and under the one that boto3 shows."""
+
+    detail: str
+    message: str
+
+
+# What the OpenAPI document says of both addresses. The body is read by hand, because its size and
+# its time are bounded; so FastAPI cannot tell its form.
+_TEXT = {"type": "string"}
+_ITEM = {"type": "object", "properties": {"text": _TEXT}, "required": ["text"]}
+_MANY = {"type": "array", "items": {"anyOf": [_TEXT, _ITEM]}, "minItems": 1}
+_SEVERAL = {"type": "object", "properties": {"texts": _MANY}, "required": ["texts"]}
 _BODIES = {
-    JSON: {"schema": messages.QUESTION.json_schema(ref_template=_PLACE)},
-    LINES: _STRING,
-    PLAIN: _STRING,
+    messages.JSON: {"schema": {"anyOf": [_ITEM, _SEVERAL, _MANY, _TEXT]}},
+    messages.LINES: {"schema": _TEXT},
 }
 DOCUMENTED = {
     "response_class": Response,
     "responses": {
-        200: {"model": Answer | list[Answer], "content": {LINES: _STRING}},
+        200: {"model": Answer | list[Answer], "content": {messages.LINES: {"schema": _TEXT}}},
         **{status: {"model": Problem} for status in (401, 408, 413, 415, 422, 429)},
     },
     "openapi_extra": {"requestBody": {"required": True, "content": _BODIES}},
@@ -75,17 +80,12 @@ class Batcher:
         predict: texts in, answers out.
         size: texts taken into a batch (a single request may be larger).
         limit: texts that may wait; more raise BusyError.
-        observe: called with the number of texts of each batch.
     """
 
     def __init__(
-        self,
-        predict: Callable[[list[str]], list[Answer]],
-        size: int = 32,
-        limit: int = 512,
-        observe: Callable[[int], object] | None = None,
+        self, predict: Callable[[list[str]], list[Answer]], size: int = 32, limit: int = 512
     ):
-        self.predict, self.size, self.limit, self.observe = predict, size, limit, observe
+        self.predict, self.size, self.limit = predict, size, limit
         self.queue: deque[tuple[list[str], asyncio.Future]] = deque()
         self.waiting = 0
         self.task: asyncio.Task | None = None
@@ -119,8 +119,6 @@ class Batcher:
         while self.queue:
             batch = self._next_batch()
             together = [text for texts, _ in batch for text in texts]
-            if self.observe:
-                self.observe(len(together))
             try:
                 answers = iter(await asyncio.to_thread(self.predict, together))
             except Exception as error:  # whatever it is, its callers get it and the next batch runs
@@ -135,17 +133,14 @@ class Batcher:
 
 
 class Metrics:
-    """What `/metrics` shows."""
+    """What `/metrics` shows to Prometheus."""
 
     def __init__(self):
         self.registry = CollectorRegistry()
         here = {"namespace": "gpt2news", "registry": self.registry}
         self.requests = Counter("requests_total", "Requests answered", ["status"], **here)
         self.answers = Counter("answers_total", "Texts answered", ["topic", "answered"], **here)
-        self.seconds = Histogram(
-            "request_seconds", "From request to answer", buckets=SECONDS, **here
-        )
-        self.batches = Histogram("batch_texts", "Texts that ran together", buckets=TEXTS, **here)
+        self.seconds = Histogram("request_seconds", "From request to answer", **here)
         self.waiting = Gauge("waiting_texts", "Texts that wait for their turn", **here)
 
 
@@ -164,19 +159,18 @@ async def body_of(request: Request) -> bytes | None:
     return bytes(raw)
 
 
-def make_app(folder: str | Path, token: str | None = None, waiting: int = 512) -> FastAPI:
+def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     """The web application that serves one model folder.
 
     Args:
         token: what `Authorization: Bearer …` has to hold for everything but `/ping`; None lets all
             in.
-        waiting: texts that may wait for their turn; more are told to come again (429).
 
     Raises:
         ModelFolderError: the folder cannot be served.
     """
     predictor, metrics = Predictor(folder), Metrics()
-    batcher = Batcher(predictor, limit=waiting, observe=metrics.batches.observe)
+    batcher = Batcher(predictor)
     metrics.waiting.set_function(lambda: batcher.waiting)
     app = FastAPI(title="gpt2-news", description="Sorts news articles into topics.", version="1")
 
@@ -208,7 +202,7 @@ def make_app(folder: str | Path, token: str | None = None, waiting: int = 512) -
         """Ready to answer."""
         return {"status": "ok", "model": predictor.model_file, "topics": predictor.topics}
 
-    @app.get("/metrics", response_class=Response, responses={200: {"content": {PLAIN: {}}}})
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     def show_metrics() -> Response:
         """For Prometheus."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
