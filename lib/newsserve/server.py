@@ -1,14 +1,13 @@
 """The predictor behind HTTP, in the form that SageMaker's containers keep.
 
-`GET /ping` says that it is ready, `POST /invocations` answers. `POST /endpoints/{name}/invocations`
-answers the same, so that a boto3 `sagemaker-runtime` client talks to this server when
-`AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` holds its address. What is asked and answered: `messages`.
+`GET /ping` says that it is ready, `POST /invocations` answers what `messages` describes. `POST
+/endpoints/{name}/invocations` answers the same, so that a boto3 `sagemaker-runtime` client talks to
+this server when `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` holds its address.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import logging
 import os
@@ -16,18 +15,12 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
+import prometheus_client as prometheus
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
 from pydantic import BaseModel
 
 from newsserve import messages
@@ -35,34 +28,33 @@ from newsserve.predictor import Answer, Predictor
 
 MAX_BODY = 2_000_000
 MAX_TEXTS = 256
-BODY_SECONDS = 30
 log = logging.getLogger("gpt2news")
 
 
-class Problem(BaseModel):
-    """What went wrong, under FastAPI's key and under the one that boto3 shows."""
+class Question(BaseModel):
+    """One text, or several; `messages` reads other forms of the same as well."""
 
-    detail: str
-    message: str
+    text: str | None = None
+    texts: list[str] | None = None
 
 
-# What the OpenAPI document says of both addresses. The body is read by hand, because its size and
-# its time are bounded; so FastAPI cannot tell its form.
-_TEXT = {"type": "string"}
-_ITEM = {"type": "object", "properties": {"text": _TEXT}, "required": ["text"]}
-_MANY = {"type": "array", "items": {"anyOf": [_TEXT, _ITEM]}, "minItems": 1}
-_SEVERAL = {"type": "object", "properties": {"texts": _MANY}, "required": ["texts"]}
-_BODIES = {
-    messages.JSON: {"schema": {"anyOf": [_ITEM, _SEVERAL, _MANY, _TEXT]}},
-    messages.LINES: {"schema": _TEXT},
-}
+# What the OpenAPI document says of both addresses. The body is read by hand, because its size is
+# bounded; so FastAPI cannot tell its form.
 DOCUMENTED = {
     "response_class": Response,
     "responses": {
-        200: {"model": Answer | list[Answer], "content": {messages.LINES: {"schema": _TEXT}}},
-        **{status: {"model": Problem} for status in (401, 408, 413, 415, 422, 429)},
+        200: {"model": Answer | list[Answer], "content": {messages.LINES: {}}},
+        **{status: {"model": dict[str, str]} for status in (401, 413, 415, 422, 429)},
     },
-    "openapi_extra": {"requestBody": {"required": True, "content": _BODIES}},
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                messages.JSON: {"schema": Question.model_json_schema()},
+                messages.LINES: {"schema": {"type": "string"}},
+            },
+        }
+    },
 }
 
 
@@ -87,47 +79,40 @@ class Batcher:
     ):
         self.predict, self.size, self.limit = predict, size, limit
         self.queue: deque[tuple[list[str], asyncio.Future]] = deque()
-        self.waiting = 0
         self.task: asyncio.Task | None = None
 
-    async def answer(self, texts: list[str]) -> list[Answer]:
-        """One answer a text, in order.
+    def waiting(self) -> int:
+        """Texts that wait for their turn."""
+        return sum(len(texts) for texts, _ in self.queue)
 
-        Raises:
-            BusyError: too many texts are waiting.
-        """
-        if self.waiting and self.waiting + len(texts) > self.limit:
-            raise BusyError(f"{self.waiting} texts are waiting")
+    async def answer(self, texts: list[str]) -> list[Answer]:
+        """One answer a text, in order; raises BusyError when too many are waiting."""
+        waiting = self.waiting()
+        if waiting and waiting + len(texts) > self.limit:
+            raise BusyError(f"{waiting} texts are waiting")
         future = asyncio.get_running_loop().create_future()
         self.queue.append((texts, future))
-        self.waiting += len(texts)
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._run())
         return await future
 
-    def _next_batch(self) -> list[tuple[list[str], asyncio.Future]]:
-        batch = [self.queue.popleft()]
-        count = len(batch[0][0])
-        while self.queue and count + len(self.queue[0][0]) <= self.size:
-            batch.append(self.queue.popleft())
-            count += len(batch[-1][0])
-        self.waiting -= count
-        # Nobody works for a caller that has gone.
-        return [(texts, future) for texts, future in batch if not future.cancelled()]
-
     async def _run(self) -> None:
         while self.queue:
-            batch = self._next_batch()
-            together = [text for texts, _ in batch for text in texts]
+            batch, together = [], []
+            while self.queue and (not batch or len(together) + len(self.queue[0][0]) <= self.size):
+                texts, future = self.queue.popleft()
+                if not future.cancelled():  # nobody works for a caller that has gone
+                    batch.append((texts, future))
+                    together += texts
             try:
                 answers = iter(await asyncio.to_thread(self.predict, together))
             except Exception as error:  # whatever it is, its callers get it and the next batch runs
                 for _, future in batch:
-                    with contextlib.suppress(asyncio.InvalidStateError):
+                    if not future.done():
                         future.set_exception(error)
                 continue
             for texts, future in batch:
-                theirs = [next(answers) for _ in texts]
+                theirs = list(islice(answers, len(texts)))
                 if not future.done():
                     future.set_result(theirs)
 
@@ -136,27 +121,17 @@ class Metrics:
     """What `/metrics` shows to Prometheus."""
 
     def __init__(self):
-        self.registry = CollectorRegistry()
+        self.registry = prometheus.CollectorRegistry()
         here = {"namespace": "gpt2news", "registry": self.registry}
-        self.requests = Counter("requests_total", "Requests answered", ["status"], **here)
-        self.answers = Counter("answers_total", "Texts answered", ["topic", "answered"], **here)
-        self.seconds = Histogram("request_seconds", "From request to answer", **here)
-        self.waiting = Gauge("waiting_texts", "Texts that wait for their turn", **here)
+        self.requests = prometheus.Counter("requests_total", "Requests", ["status"], **here)
+        self.answers = prometheus.Counter("answers_total", "Texts", ["topic", "answered"], **here)
+        self.seconds = prometheus.Histogram("request_seconds", "Until the answer", **here)
+        self.waiting = prometheus.Gauge("waiting_texts", "Texts in the queue", **here)
 
 
 def problem(status: int, says: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An answer that says what went wrong."""
+    """What went wrong, under FastAPI's key and under the one that boto3 shows."""
     return JSONResponse({"detail": says, "message": says}, status, headers)
-
-
-async def body_of(request: Request) -> bytes | None:
-    """The body, or None as soon as more than MAX_BODY bytes have come."""
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY:
-            return None
-    return bytes(raw)
 
 
 def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
@@ -171,20 +146,17 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     """
     predictor, metrics = Predictor(folder), Metrics()
     batcher = Batcher(predictor)
-    metrics.waiting.set_function(lambda: batcher.waiting)
+    metrics.waiting.set_function(batcher.waiting)
     app = FastAPI(title="gpt2-news", description="Sorts news articles into topics.", version="1")
-
-    def allowed(request: Request) -> bool:
-        given = request.headers.get("authorization", "").encode()
-        open_to_all = not token or request.url.path == "/ping"
-        return open_to_all or hmac.compare_digest(given, f"Bearer {token}".encode())
 
     @app.middleware("http")
     async def each(request: Request, call_next) -> Response:
-        """Every request gets a number, a log line without its text, a measure, and an answer."""
+        """Every request gets a number, a measure, and a log line without its text."""
         number, began = uuid.uuid4().hex[:12], time.perf_counter()
         request.state.texts = 0
-        if allowed(request):
+        given = request.headers.get("authorization", "").encode()
+        known = not token or hmac.compare_digest(given, f"Bearer {token}".encode())
+        if known or request.url.path == "/ping":
             answer = await call_next(request)
         else:
             answer = problem(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
@@ -205,30 +177,29 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     def show_metrics() -> Response:
         """For Prometheus."""
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        shown = prometheus.generate_latest(metrics.registry)
+        return Response(shown, media_type=prometheus.CONTENT_TYPE_LATEST)
 
     @app.post("/invocations", **DOCUMENTED)
     async def invocations(request: Request) -> Response:
         """One text gives one answer, several give a list."""
-        try:
-            raw = await asyncio.wait_for(body_of(request), BODY_SECONDS)
-        except asyncio.TimeoutError:
-            return problem(408, f"the body did not come in {BODY_SECONDS} s")
-        if raw is None:
-            return problem(413, f"body over {MAX_BODY:,} bytes")
+        raw = bytearray()
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > MAX_BODY:
+                return problem(413, f"body over {MAX_BODY:,} bytes")
         asked = request.headers.get("content-type")
         try:
-            texts, single = messages.read(raw, asked)
+            texts, single = messages.read(bytes(raw), asked)
+            if len(texts) > MAX_TEXTS:
+                many = f"{len(texts)} texts; at most {MAX_TEXTS} a request"
+                raise messages.BadRequestError(many)
+            request.state.texts = len(texts)
+            answers = await batcher.answer(texts)
         except messages.UnknownTypeError as error:
             return problem(415, str(error))
         except messages.BadRequestError as error:
             return problem(422, f"bad request: {error}")
-        if len(texts) > MAX_TEXTS:
-            many = f"{len(texts)} texts; at most {MAX_TEXTS} a request"
-            return problem(422, f"bad request: {many}")
-        request.state.texts = len(texts)
-        try:
-            answers = await batcher.answer(texts)
         except BusyError as error:
             return problem(429, f"busy, try again in a second: {error}", {"Retry-After": "1"})
         for answer in answers:
@@ -245,20 +216,10 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
 
 
 def serve(folder: str | Path, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests in flight are finished.
-
-    A bearer token is taken from GPT2NEWS_TOKEN.
-    """
+    """Serve until SIGTERM or Ctrl-C; requests in flight are finished. Token: GPT2NEWS_TOKEN."""
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     app = make_app(folder, os.environ.get("GPT2NEWS_TOKEN"))
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=30,
-        timeout_keep_alive=30,
-    )
+    wait = {"timeout_graceful_shutdown": 30, "timeout_keep_alive": 30}
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, **wait)

@@ -73,9 +73,14 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
         state.given = {"text": text, "answer": answer, "seconds": time.perf_counter() - began}
     given, local = state.given, isinstance(model, Predictor)
     answer, milliseconds = given["answer"], given["seconds"] * 1000
-    st.html(look.verdict(answer, model.threshold if local else None))
-    rows = [(topic, p, look.percent(p)) for topic, p in answer.probabilities.items()]
-    st.html(look.bars(rows, answer.topic))
+    likely = f"{look.plain(answer.topic)}, {look.percent(answer.probability)} likely"
+    if answer.answered:
+        st.success(f"**{likely}**")
+    else:
+        needs = f"this model answers from {model.threshold:.0%}" if local else "too little to answer"
+        st.warning(f"**Not sure.** At best {likely}; {needs}.")
+    for topic, p in answer.probabilities.items():
+        st.progress(p, f"{look.plain(topic)}: {look.percent(p)}")
     notes = f"{answer.tokens:,} tokens (words and pieces of words) read in {milliseconds:,.0f} ms."
     if answer.truncated:
         notes += " The text is longer than the model reads, so its end did not count."

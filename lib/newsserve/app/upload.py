@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
@@ -85,13 +84,19 @@ def show_results(table: Table, rows: list[Row], answers: list[dict]) -> None:
     """How many rows have each topic, and all rows as a file."""
     counts = Counter(counts_as(answer) for answer in answers)
     total, unsure, unread = len(answers), counts[NOT_SURE], counts[NOT_READ]
+    shown = []
+    for (row, _), answer in zip(rows[:10], answers, strict=False):
+        text = row[table.column].encode("utf-8", "replace").decode()
+        shown.append({"topic": counts_as(answer), "text": text[:200]})
     st.header("Topics", anchor=False)
-    st.html(look.bars([(kind, n / total, f"{n:,}") for kind, n in counts.most_common() if n]))
+    for kind, n in counts.most_common():
+        st.progress(n / total, f"{look.plain(kind)}: {n:,}")
     st.caption(
         f"{total:,} rows: {total - unsure - unread:,} answered, {unsure:,} not sure, "
         f"{unread:,} could not be read."
     )
-    name = f"{Path(table.path).stem}-topics.csv"
+    st.dataframe(shown)
+    name = f"{table.path.stem}-topics.csv"
     content = as_csv(table, rows, answers)
     st.download_button("Download the results", content, name, on_click="ignore", type="primary")
 
