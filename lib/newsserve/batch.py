@@ -20,8 +20,7 @@ from tqdm import tqdm
 
 from newsserve.files import atomic, sha256_of
 from newsserve.predictor import Answer, Predictor
-from newsserve.tables import PORTION, RAW_TEXT, Row, Table, TableError
-from newsserve.tables import fault_of, kind_of, parquet
+from newsserve.tables import PORTION, RAW_TEXT, Row, Table, TableError, fault_of, kind_of, parquet
 
 ADDED = ("predicted", "probability", "answered", "truncated", "error")
 
@@ -29,7 +28,7 @@ ADDED = ("predicted", "probability", "answered", "truncated", "error")
 def answer_rows(
     model: Callable[[list[str]], list[Answer]], rows: list[Row], column: str
 ) -> list[dict]:
-    """The columns of ADDED for each row of a `Table`; of one without an answer, `error` says why."""
+    """The columns of ADDED for each row of a `Table`; `error` says why one has no answer."""
     faults = [wrong or fault_of(row.get(column)) for row, wrong in rows]
     texts = [row[column] for (row, _), fault in zip(rows, faults, strict=True) if not fault]
     answers = iter(model(texts) if texts else [])
@@ -48,10 +47,8 @@ def check_columns(table: Table) -> None:
     if table.names is None:  # no readable row yet
         return
     if table.column not in table.names:
-        has = ", ".join(map(repr, table.names))
-        raise TableError(
-            f"{table.path}: no column {table.column!r}; it has {has}: give --text-column"
-        )
+        has = f"it has {', '.join(map(repr, table.names))}: give --text-column"
+        raise TableError(f"{table.path}: no column {table.column!r}; {has}")
     taken = ", ".join(name for name in ADDED if name in table.names)
     if taken:
         raise TableError(f"{table.path}: the columns {taken} would be overwritten; rename them")
@@ -91,11 +88,7 @@ def write_parquet(path: Path, rows: Iterator[dict], columns: list[str], schema) 
 
 
 def begin(folder: Path, of: dict, resume: bool) -> None:
-    """Make the folder of the portions, or find in it the run that is gone on with.
-
-    Raises:
-        TableError: an unfinished run is there, and it is not to be gone on with or of other input.
-    """
+    """Make the folder of the portions, or find in it the run to go on with (else TableError)."""
     portions = len(list(folder.glob("[0-9]*.json")))
     if portions and not resume:
         found = f"an unfinished run of {portions * PORTION:,} rows"
@@ -136,8 +129,7 @@ def classify_file(
     Args:
         model: the folder that `Predictor` reads.
         source: CSV, JSON Lines or Parquet by its name, or a folder of Parquet files.
-        out: likewise; takes its name when all rows are in it.
-        column: the one that holds the text.
+        out: CSV, JSON Lines or Parquet; takes its name when all rows are in it.
         resume: go on with a run that was ended before its time.
 
     Returns:

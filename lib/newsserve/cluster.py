@@ -31,10 +31,7 @@ def classify_with_ray(
     """`batch.classify_file` for Parquet; `out` is a new folder of Parquet files.
 
     A cluster is used when RAY_ADDRESS names one (model and folders then have to be where each node
-    finds them), else `workers` processes of this machine, a core each.
-
-    Raises:
-        TableError: as `classify_file`; also when Ray is not installed or `out` is there already.
+    finds them), else `workers` processes of this machine, a core each. Raises TableError.
     """
     try:
         # Ray's threads import it all at once, and one of them may find it half made.

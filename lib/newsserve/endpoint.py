@@ -15,20 +15,20 @@ PATIENCE = 65  # seconds; a serverless endpoint that sleeps takes most of a minu
 JSON = "application/json"
 log = logging.getLogger("gpt2news")
 
-# One plain sentence for each error, by AWS's code, the HTTP status or botocore's class. The messages
-# of AWS are not shown: they can hold account numbers.
+# One plain sentence for each error, by AWS's code, the HTTP status or botocore's class. AWS's own
+# messages are not shown: they can hold account numbers.
 NOT_ALLOWED = (
-    "The app is not allowed to ask the endpoint {name}: it needs credentials or a role that may "
+    "The app is not allowed to ask the endpoint {name}: it needs a token, or credentials that may "
     "call sagemaker:InvokeEndpoint."
 )
 BUSY = "The endpoint {name} is busy; try again in a moment."
 ABSENT = "There is no endpoint {name} in service in this region."
 UNREACHABLE = "The endpoint {name} cannot be reached from here."
 STRANGE = "The endpoint {name} answered, but not in the form that this app reads."
-CREDENTIALS = (
+CREDENTIALS = [
     *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
     *("ProfileNotFound", "TokenRetrievalError", "SSOError"),
-)
+]
 SENTENCES = {
     **dict.fromkeys([401, 403, *CREDENTIALS], NOT_ALLOWED),
     **dict.fromkeys(["ThrottlingException", 429, 503], BUSY),
@@ -65,8 +65,7 @@ class Endpoint:
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError
         except ImportError as error:
-            needs = "An endpoint needs boto3: pip install 'gpt2-news[app,sagemaker]'."
-            raise EndpointError(needs) from error
+            raise EndpointError("boto3 is missing: pip install 'gpt2-news[sagemaker]'") from error
         how = Config(connect_timeout=5, read_timeout=PATIENCE, retries={"total_max_attempts": 3})
         address = {}
         if where.startswith(("http://", "https://")):

@@ -1,7 +1,6 @@
 """A request body into texts, answers into a response body; shared by our server and AWS's hooks.
 
-A body is JSON (also when no type is named, which is curl's default) or JSON lines, an object or a
-string a line:
+A body is JSON (also when no type is named) or JSON lines, an object or a string a line:
 
     {"text": "…"}    "…"    {"texts": ["…", …]}    ["…", …]    [{"text": "…"}, …]
 
@@ -19,13 +18,7 @@ import json
 from newsserve.predictor import Answer
 
 JSON, LINES = "application/json", "application/jsonlines"
-NAMES = {
-    JSON: JSON,
-    LINES: LINES,
-    "application/x-jsonlines": LINES,
-    "application/jsonl": LINES,
-    "application/x-ndjson": LINES,
-}
+NAMES = {JSON: JSON, LINES: LINES, "application/jsonl": LINES, "application/x-ndjson": LINES}
 # What curl and simple clients send when they are told nothing.
 UNNAMED = ("", "*/*", "application/x-www-form-urlencoded", "application/octet-stream")
 
@@ -92,7 +85,6 @@ def write(
     """The response body and its content type.
 
     Args:
-        answers: one a text.
         single: as `read` gave it.
         accept: the `Accept` header. A type that is not offered is no error: the next one counts.
         asked: content type of the request, which counts when `accept` names nothing.

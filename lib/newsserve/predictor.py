@@ -29,8 +29,7 @@ class Answer:
 
     Attributes:
         probability: of the likeliest topic, calibrated on validation.
-        answered: False means "not sure": the probability is under the folder's threshold, or
-            there was nothing to read.
+        answered: False means "not sure": it is under the folder's threshold, or nothing was read.
         probabilities: topic -> probability, likeliest first.
         tokens: tokens read; `truncated` when the text has more.
     """
@@ -45,20 +44,16 @@ class Answer:
 
 def _cores() -> int:
     """Cores that this process may use; a container has fewer than its machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Predictor:
     """`Predictor(folder)(texts)` gives one `Answer` a text. Safe to use from several threads.
 
-    The folder holds `serving.json` (topics, max_length, pad_token_id, temperature, threshold,
-    model, sha256 of each file), `tokenizer.json` and the ONNX model. Nothing else is opened, and
-    no pickle ever.
+    Of the folder, made by chapter 05, it opens `serving.json`, `tokenizer.json` and the ONNX model,
+    and no pickle ever.
 
     Args:
-        folder: made by chapter 05.
         model: another ONNX file of the folder than the one that serving.json names.
         threads: of ONNX Runtime; default all cores.
 
@@ -135,8 +130,7 @@ class Predictor:
         """(n, topics) scores before calibration.
 
         Each text runs by itself: int8 scales are taken from what is run together, so in a batch
-        an answer would depend on its neighbours. One text uses all threads, several run side by
-        side on one thread each.
+        an answer would depend on its neighbours. One text uses all threads, several one each.
         """
         return self._score([self.encode(text)[0] for text in texts])
 
@@ -178,14 +172,9 @@ class Predictor:
     def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:
         """How much each word spoke for the topic: occlusion, Zeiler and Fergus, ECCV 2014.
 
-        Args:
-            text: one text; what the model does not read of it is not explained.
-            passes: at most this many variants are scored; of a longer text, neighbouring words
-                are left out together and share the fall.
-
-        Returns:
-            The words in order, each with the fall of the top topic's probability without it
-            (negative: it spoke against).
+        Returns the words that were read, each with the fall of the topic's probability without it
+        (negative: it spoke against). At most `passes` variants are scored: of a longer text,
+        neighbouring words are left out together and share the fall.
         """
         ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
         if not ends:

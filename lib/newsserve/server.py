@@ -69,7 +69,6 @@ class Batcher:
     clients it answered a fifth more texts a second than a plain pool of threads.
 
     Args:
-        predict: texts in, answers out.
         size: texts taken into a batch (a single request may be larger).
         limit: texts that may wait; more raise BusyError.
     """
@@ -135,14 +134,10 @@ def problem(status: int, says: str, headers: dict[str, str] | None = None) -> JS
 
 
 def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
-    """The web application that serves one model folder.
+    """The web application that serves one model folder; ModelFolderError when it cannot be served.
 
     Args:
-        token: what `Authorization: Bearer …` has to hold for everything but `/ping`; None lets all
-            in.
-
-    Raises:
-        ModelFolderError: the folder cannot be served.
+        token: what `Authorization: Bearer …` has to hold for all but `/ping`; None lets all in.
     """
     predictor, metrics = Predictor(folder), Metrics()
     batcher = Batcher(predictor)
@@ -175,7 +170,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         return {"status": "ok", "model": predictor.model_file, "topics": predictor.topics}
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-    def show_metrics() -> Response:
+    async def show_metrics() -> Response:  # in the loop, for the queue changes there
         """For Prometheus."""
         shown = prometheus.generate_latest(metrics.registry)
         return Response(shown, media_type=prometheus.CONTENT_TYPE_LATEST)

@@ -73,7 +73,7 @@ class Table:
         data: the content, where the file is not on disk (an upload).
 
     Attributes:
-        names: of the columns, known from the first row on (JSON Lines: the first readable one).
+        names: of the columns, known from the first readable row on.
         delimiter: of a CSV file, found in its first line: a comma, a semicolon or a tab.
         schema: Arrow's, of Parquet; else None.
 
@@ -120,10 +120,8 @@ class Table:
         with self._open() as binary:
             head = binary.read(4096)
             if b"\0" in head:
-                raise TableError(
-                    f"{self.path}: this is not a CSV file in UTF-8; a spreadsheet is saved as one "
-                    "with “Save as”, “CSV UTF-8”"
-                )
+                saved = "a spreadsheet is saved as one with “Save as”, “CSV UTF-8”"
+                raise TableError(f"{self.path}: this is not a CSV file in UTF-8; {saved}")
             binary.seek(0)
             first_line = head.partition(b"\n")[0].decode("utf-8", "replace")
             self.delimiter = max(",;\t", key=first_line.count)
@@ -133,17 +131,14 @@ class Table:
                 self.names = next(cells, [])
                 twice = {name for name in self.names if self.names.count(name) > 1}
                 if twice:
-                    raise TableError(
-                        f"{self.path}: more than one column is named {', '.join(sorted(twice))}; "
-                        "give each a name of its own"
-                    )
+                    named = ", ".join(sorted(twice))
+                    raise TableError(f"{self.path}: more than one column is named {named}")
                 for row in cells:
                     if row:  # an empty line is no row
                         yield self._named(row)
             except csv.Error as error:
-                raise TableError(
-                    f"{self.path}: line {cells.line_num}: {error}; is a quotation mark left open?"
-                ) from error
+                why = f"line {cells.line_num}: {error}; is a quotation mark left open?"
+                raise TableError(f"{self.path}: {why}") from error
 
     def _named(self, cells: list[str]) -> Row:
         wanted = len(self.names)

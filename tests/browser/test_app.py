@@ -223,7 +223,7 @@ def test_an_endpoint_answers_in_the_models_place(serving, visit, fifty):
             page.get_by_text("Shown only by a model on this machine").wait_for()
             assert verdict_on(page).startswith("politics, ")
             page.get_by_role("tab", name="About").click()
-            page.get_by_text("only what it answers").wait_for()
+            page.get_by_text("An endpoint says nothing of its model.").wait_for()
             page.get_by_role("tab", name="A file").click()
             page.locator("input[type=file]").set_input_files(
                 {"name": "news.csv", "mimeType": "text/csv", "buffer": fifty}

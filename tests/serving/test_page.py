@@ -1,9 +1,12 @@
 """The parts of the web app that need no browser."""
 
+import json
+import re
 import sys
 
 import pytest
 
+from gpt2news.run import ROOT
 from newsserve.batch import answer_rows
 from newsserve.predictor import Predictor
 from newsserve.tables import TableError
@@ -33,6 +36,16 @@ def test_a_file_keeps_its_bytes_its_delimiter_and_its_bad_rows(exported):
     assert [upload.counts_as(row) for row in answered] == [alone.topic] + [upload.NOT_READ] * 4
 
 
+def test_a_wheel_holds_all_files_of_the_app():
+    listed = re.search(r"^newsserve = (\[.*\])$", (ROOT / "pyproject.toml").read_text(), re.M)
+    patterns = json.loads(listed[1])
+    package = ROOT / "lib" / "newsserve"
+    files = [path.relative_to(package) for path in (package / "app").rglob("*.*") if path.is_file()]
+    left_out = [path for path in files if path.suffix not in (".py", ".pyc")]
+    assert len(left_out) == 4
+    assert not [path for path in left_out if not any(path.match(each) for each in patterns)]
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [(b"", "no rows"), (b"text\n", "no rows"), (b"PK\0\0", "not a CSV")],
@@ -55,7 +68,7 @@ def test_the_page_with_any_model_folder(exported, monkeypatch, copy):
         return app, " ".join(each.value for each in app.markdown)
 
     _, said = run(exported)
-    assert "knows 3 topics: business, politics, sport." in said
+    assert "knows business, politics, sport;" in said
     assert "There is no `README.md`" in said
     folder = copy()
     (folder / "README.md").write_text(

@@ -115,7 +115,9 @@ def test_without_a_choice_the_answer_comes_as_the_question_did(client, wanted):
     assert [json.loads(line) for line in lines.text.splitlines()] == wanted
 
 
-@pytest.mark.parametrize("kind", ["text/csv", "text/plain", "image/png", "application/xml; charset=utf-8"])
+@pytest.mark.parametrize(
+    "kind", ["text/csv", "text/plain", "image/png", "application/xml; charset=utf-8"]
+)
 def test_another_content_type_is_refused_with_those_that_are_taken(client, kind):
     answer = client.post("/invocations", content="text\na\n", headers={"content-type": kind})
     assert answer.status_code == 415

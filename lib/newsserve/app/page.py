@@ -32,7 +32,7 @@ def load(folder: str, endpoint: str | None) -> Predictor | Endpoint:
 
 
 def take_example() -> None:
-    """An example was picked: it is put into the text area and asked."""
+    """Put the example that was picked into the text area, and ask it."""
     if state.example:
         state.text = state.asked = EXAMPLES[state.example]
 
@@ -77,7 +77,7 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
     if answer.answered:
         st.success(f"**{likely}**")
     else:
-        needs = f"this model answers from {model.threshold:.0%}" if local else "too little to answer"
+        needs = f"this model answers from {model.threshold:.0%}" if local else "that is too little"
         st.warning(f"**Not sure.** At best {likely}; {needs}.")
     for topic, p in answer.probabilities.items():
         st.progress(p, f"{look.plain(topic)}: {look.percent(p)}")
@@ -112,18 +112,6 @@ def card(folder: Path) -> str:
     return re.sub(r"^\|\s*\|\s*\|$", "| what | value |", text, flags=re.MULTILINE)
 
 
-def about(model: Predictor) -> None:
-    """The third tab: the model's card and settings."""
-    st.markdown(card(model.folder))
-    megabytes = (model.folder / model.model_file).stat().st_size / 1e6
-    st.header("What the app read from serving.json", anchor=False)
-    st.markdown(
-        f"`{model.model_file}`, {megabytes:.1f} MB, reads at most {model.max_length:,} tokens of a "
-        f"text. It answers from a probability of {model.threshold:.2f}, after dividing its logits "
-        f"by a temperature of {model.temperature:.2f}."
-    )
-
-
 def main(folder: str) -> None:
     """Draw the page."""
     st.set_page_config(page_title="What is this article about?", page_icon="📰")
@@ -135,25 +123,19 @@ def main(folder: str) -> None:
     except (EndpointError, ModelFolderError) as error:
         st.error(str(error))
         return
-    local = isinstance(model, Predictor)
-    if local:
-        does = f"knows {len(model.topics)} topics: {', '.join(model.topics)}"
-        where = "read by a model on the machine that runs this page"
+    if isinstance(model, Predictor):
+        answers = f"a model on this machine that knows {', '.join(model.topics)}"
+        about = card(model.folder)
     else:
-        does = f"answers at the endpoint {model.name}"
-        where = f"sent to the endpoint {model.name}"
-    st.markdown(f"A fine-tuned GPT-2 that {does}.")
+        answers, about = f"the endpoint {model.name}", "An endpoint says nothing of its model."
+    st.markdown(f"A fine-tuned GPT-2 sorts it. Texts go to {answers}; this page stores none.")
     first, second, third = st.tabs(["Classify", "A file", "About this model"])
     with first:
         classify(model)
     with third:
-        if local:
-            about(model)
-        else:
-            st.markdown("This page knows of the endpoint's model only what it answers.")
+        st.markdown(about)
     with second:  # last, for a large file takes long
         upload.tab(model)
-    st.caption(f"Texts are {where}. This page stores none.")
 
 
 if __name__ == "__main__":

@@ -21,18 +21,11 @@ state = st.session_state
 
 
 def read(name: str, data: bytes) -> tuple[Table, list[Row]]:
-    """An upload as a table and its rows; the column of the texts is the one with the longest cells.
-
-    Raises:
-        TableError: it is no table, or has no rows.
-    """
+    """An upload as a table and its rows; the texts are thought to be in the longest column."""
     table = Table(name, data=data)
     rows = list(table)
     if not rows:
-        raise TableError(
-            "This file has no rows: it needs a line with the names of the columns, then one text a "
-            "row."
-        )
+        raise TableError("This file has no rows: it needs names of columns, then one text a row.")
     lengths = {name: sum(len(row[name]) for row, _ in rows) for name in table.names}
     table.column = max(lengths, key=lengths.get)
     return table, rows
