@@ -63,9 +63,11 @@ class Endpoint:
             import boto3
             from botocore import UNSIGNED
             from botocore.config import Config
-            from botocore.exceptions import BotoCoreError
+            from botocore.exceptions import BotoCoreError, ClientError
+            from botocore.parsers import ResponseParserError
         except ImportError as error:
             raise EndpointError("boto3 is missing: pip install 'gpt2-news[sagemaker]'") from error
+        self.errors = (BotoCoreError, ClientError, ResponseParserError)
         how = Config(connect_timeout=5, read_timeout=PATIENCE, retries={"total_max_attempts": 3})
         address = {}
         if where.startswith(("http://", "https://")):
@@ -74,7 +76,7 @@ class Endpoint:
             address = {"endpoint_url": where, "region_name": "us-east-1"}
         try:
             self.client = boto3.client("sagemaker-runtime", config=how, **address)
-        except BotoCoreError as error:
+        except self.errors as error:
             raise self._explained(error) from error
         if address and os.environ.get("GPT2NEWS_TOKEN"):
             self.client.meta.events.register("before-call.sagemaker-runtime", _add_token)
@@ -87,14 +89,11 @@ class Endpoint:
         return answers
 
     def _ask(self, texts: list[str]) -> list[Answer]:
-        from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
-
         body = json.dumps({"texts": texts}, ensure_ascii=False).encode("utf-8", "replace")
         asked = {"EndpointName": self.endpoint, "ContentType": JSON, "Accept": JSON, "Body": body}
         try:
             said = self.client.invoke_endpoint(**asked)["Body"].read()
-        except (BotoCoreError, ClientError, ResponseParserError) as error:
+        except self.errors as error:
             raise self._explained(error) from error
         try:
             answers = [Answer(**row) for row in json.loads(said)]
