@@ -28,10 +28,9 @@ FP32, INT8 = "model.onnx", "model.int8.onnx"
 
 
 def _fused_attention(module, query, key, value, attention_mask, scaling=None, **_):
-    """Attention of a causal model as one node of ONNX Runtime's.
+    """Causal attention as one node of ONNX Runtime's; padding on the right needs no mask.
 
-    (batch, heads, tokens, width) each -> (batch, tokens, heads, width). Padding is on the right,
-    where causal attention needs no mask.
+    (batch, heads, tokens, width) each -> (batch, tokens, heads, width).
     """
     batch, heads, tokens, width = query.shape
     flat = []
@@ -54,7 +53,7 @@ AttentionInterface.register("onnx_fused", _fused_attention)
 
 
 class _Exported(torch.nn.Module):
-    """(batch, tokens) ids, (batch,) positions of the last token -> (batch, topics) logits."""
+    """(batch, tokens) ids, (batch,) places of the last token -> (batch, topics) logits."""
 
     def __init__(self, model, pooling):
         super().__init__()
@@ -67,7 +66,7 @@ class _Exported(torch.nn.Module):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings: the exporter's are of its own internals, the quantiser's of a step done."""
+    """No warnings: they are of the exporter's own internals."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -78,12 +77,8 @@ def quiet() -> Iterator[None]:
 
 
 def _strip(model: ModelProto) -> None:
-    """Remove what the exporter notes of its work: stack traces with the paths of this machine.
-
-    Without them the file's hash does not depend on where the repository lies.
-    """
-    graphs = [model.graph, *model.functions]
-    for graph in graphs:
+    """Remove the exporter's stack traces: the hash must not depend on where the repository lies."""
+    for graph in [model.graph, *model.functions]:
         for part in (graph, *graph.node, *graph.value_info):
             part.doc_string = ""
             del part.metadata_props[:]
@@ -91,7 +86,7 @@ def _strip(model: ModelProto) -> None:
 
 
 def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: float = 0.0) -> Path:
-    """Make the folder that `Predictor` reads: two ONNX models, tokenizer, labels, hashes.
+    """Make the folder `out` that `Predictor` reads: two ONNX models, tokenizer, labels, hashes.
 
     Attention, GELU and layer norm with its skip connection become one node each (ONNX Runtime's
     transformer optimiser). int8: weights quantised per channel ahead of time, activations at run
@@ -99,12 +94,8 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
 
     Args:
         model_folder: chapter 03's model.
-        out: folder to write.
         temperature: logits are divided by it before the softmax.
         threshold: a probability under it is "not sure".
-
-    Returns:
-        `out`.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers.optimizer import optimize_model
@@ -162,26 +153,24 @@ def parity(
         `accuracy_drop` (torch minus int8), `same_answer` (share of texts).
     """
     classifier = Classifier(model_folder)
-    torch_logits = classifier.logits(texts)
+    logits = classifier.logits(texts)
     fp32 = Predictor(onnx_folder, FP32).logits(texts)
-    said = torch_logits.argmax(axis=1)
-    int8_said = Predictor(onnx_folder, INT8).logits(texts).argmax(axis=1)
+    said = logits.argmax(axis=1)
+    int8 = Predictor(onnx_folder, INT8).logits(texts).argmax(axis=1)
     wanted = np.array([classifier.topics.index(topic) for topic in truth])
-    accuracy, int8_accuracy = (said == wanted).mean(), (int8_said == wanted).mean()
+    accuracy, accuracy_int8 = float((said == wanted).mean()), float((int8 == wanted).mean())
     return {
-        "parity_max_abs_diff": float(np.abs(torch_logits - fp32).max()),
-        "accuracy_torch": float(accuracy),
-        "accuracy_int8": float(int8_accuracy),
-        "accuracy_drop": float(accuracy - int8_accuracy),
-        "same_answer": float((said == int8_said).mean()),
+        "parity_max_abs_diff": float(np.abs(logits - fp32).max()),
+        "accuracy_torch": accuracy,
+        "accuracy_int8": accuracy_int8,
+        "accuracy_drop": accuracy - accuracy_int8,
+        "same_answer": float((said == int8).mean()),
     }
 
 
 @contextmanager
 def running_server(folder: Path, timeout: float = 60) -> Iterator[str]:
-    """`gpt2news serve` as a process of its own on a free port here, while the block runs.
-
-    Gives its address.
+    """The address of `gpt2news serve`, a process of its own here while the block runs.
 
     Raises:
         RuntimeError: it did not answer `/ping` in `timeout` seconds; the message has its output.
@@ -191,8 +180,7 @@ def running_server(folder: Path, timeout: float = 60) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "newsserve", "serve", "--model", folder, "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + timeout
+    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + timeout
     try:
         while not _answers(address):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -203,11 +191,7 @@ def running_server(folder: Path, timeout: float = 60) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        try:
-            process.communicate(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+        process.communicate(timeout=60)
 
 
 def _answers(address: str) -> bool:
@@ -218,11 +202,7 @@ def _answers(address: str) -> bool:
 
 
 def time_requests(address: str, texts: list[str]) -> dict[str, float]:
-    """Milliseconds from request to answer, one text at a time over one connection.
-
-    Returns:
-        `p50_ms`, `p95_ms`; five requests before them are warm-up.
-    """
+    """`p50_ms` and `p95_ms` of one text a request over one connection, after five to warm up."""
     spent = []
     with httpx.Client(timeout=30) as client:
         for text in [*texts[:5], *texts]:

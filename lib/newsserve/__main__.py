@@ -24,42 +24,10 @@ def model_folder() -> Path:
     return Path(os.environ.get("GPT2NEWS_MODEL") or SHIPPED)
 
 
-def failed(command: str, why: object) -> int:
-    """One line on standard error; the exit code of a mistake in what was asked."""
-    print(f"gpt2news {command}: {why}", file=sys.stderr)
-    return 2
-
-
-def classify(args: argparse.Namespace) -> int:
+def classify(args: argparse.Namespace) -> int | str:
     """Texts of the command line or of standard input, or a whole file."""
-    from newsserve.predictor import ModelFolderError
-    from newsserve.tables import TableError
-
-    try:
-        if args.input or args.output:
-            return _classify_file(args)
-        return _classify_texts(args)
-    except (ModelFolderError, TableError) as error:
-        return failed("classify", error)
-
-
-def _classify_file(args: argparse.Namespace) -> int:
-    if args.text or not (args.input and args.output):
-        return failed("classify", "--input and --output go together, without texts as arguments")
-    job = (args.model, args.input, args.output, args.text_column)
-    if args.engine == "ray":
-        from newsserve.cluster import classify_with_ray
-
-        count = classify_with_ray(*job, args.workers)
-    else:
-        from newsserve.batch import classify_file
-
-        count = classify_file(*job, args.resume)
-    print(f"{args.output}: {count:,} rows", file=sys.stderr)
-    return 0
-
-
-def _classify_texts(args: argparse.Namespace) -> int:
+    if args.input or args.output:
+        return classify_file(args)
     from newsserve.predictor import Predictor
 
     predictor = Predictor(args.model)
@@ -75,9 +43,24 @@ def _classify_texts(args: argparse.Namespace) -> int:
             else:
                 show(answer, "" if len(args.text) == 1 else text)
         count += len(portion)
-    if count:
-        return 0
-    return failed("classify", "no text; give it as an argument or on standard input, one a line")
+    return 0 if count else "no text; give it as an argument or on standard input, one a line"
+
+
+def classify_file(args: argparse.Namespace) -> int | str:
+    """`--input` into `--output`."""
+    if args.text or not (args.input and args.output):
+        return "--input and --output go together, without texts as arguments"
+    job = (args.model, args.input, args.output, args.text_column)
+    if args.engine == "ray":
+        from newsserve.cluster import classify_with_ray
+
+        count = classify_with_ray(*job, args.workers)
+    else:
+        from newsserve import batch
+
+        count = batch.classify_file(*job, args.resume)
+    print(f"{args.output}: {count:,} rows", file=sys.stderr)
+    return 0
 
 
 def show(answer, text: str) -> None:
@@ -94,27 +77,20 @@ def show(answer, text: str) -> None:
 def serve(args: argparse.Namespace) -> int:
     """Answer over HTTP until told to stop."""
     from newsserve import server
-    from newsserve.predictor import ModelFolderError
 
-    try:
-        server.serve(args.model, args.host, args.port)
-    except ModelFolderError as error:
-        return failed("serve", error)
+    server.serve(args.model, args.host, args.port)
     return 0
 
 
-def app(args: argparse.Namespace) -> int:
+def app(args: argparse.Namespace) -> int | str:
     """Have Streamlit run the app's page, once it is sure that something will answer."""
-    from newsserve.endpoint import Endpoint, EndpointError
-    from newsserve.predictor import ModelFolderError, Predictor
+    from newsserve.endpoint import Endpoint
+    from newsserve.predictor import Predictor
 
     if importlib.util.find_spec("streamlit") is None:
-        return failed("app", "streamlit is not installed: pip install 'gpt2-news[app]'")
+        return "streamlit is not installed: pip install 'gpt2-news[app]'"
     endpoint = os.environ.get("GPT2NEWS_ENDPOINT")
-    try:
-        Endpoint(endpoint) if endpoint else Predictor(args.model)
-    except (EndpointError, ModelFolderError) as error:
-        return failed("app", error)
+    Endpoint(endpoint) if endpoint else Predictor(args.model)
     from streamlit.web import cli as streamlit
 
     page = str(Path(__file__).parent / "app" / "page.py")
@@ -123,32 +99,48 @@ def app(args: argparse.Namespace) -> int:
     return streamlit.main(command, prog_name="gpt2news app", standalone_mode=False) or 0
 
 
+def run(args: argparse.Namespace) -> int:
+    """Run a command; a mistake in what was asked is one line on standard error and code 2."""
+    from newsserve.endpoint import EndpointError
+    from newsserve.predictor import ModelFolderError
+    from newsserve.tables import TableError
+
+    try:
+        result = args.call(args)
+    except (EndpointError, ModelFolderError, TableError) as error:
+        result = error
+    if isinstance(result, int):
+        return result
+    print(f"gpt2news {args.call.__name__}: {result}", file=sys.stderr)
+    return 2
+
+
 def add_commands(commands) -> None:
     """Put the three commands into what `add_subparsers` of argparse gave."""
-    sort = commands.add_parser("classify", help="say which topic a text has")
-    http = commands.add_parser("serve", help="answer over HTTP: GET /ping, POST /invocations")
-    page = commands.add_parser("app", help="the web app; GPT2NEWS_ENDPOINT: another answers")
+    default = {"help": "default: %(default)s"}
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument("--model", type=Path, default=model_folder(), **default)
+    web = argparse.ArgumentParser(add_help=False, parents=[model])
+    web.add_argument("--host", default=os.environ.get("GPT2NEWS_HOST", "127.0.0.1"), **default)
 
+    sort = commands.add_parser("classify", parents=[model], help="say which topic a text has")
     sort.add_argument("text", nargs="*", help="texts; without any, lines of standard input")
     sort.add_argument("--json", action="store_true", help="one JSON object a text")
     sort.add_argument("--input", type=Path, help="CSV, JSON Lines, Parquet, or a folder of that")
     sort.add_argument("--output", type=Path, help="the same rows with topics, in one of the three")
-    sort.add_argument("--text-column", default="text", help="default: %(default)s")
+    sort.add_argument("--text-column", default="text", **default)
     sort.add_argument("--resume", action="store_true", help="go on with a run that was ended")
     sort.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: Parquet")
     sort.add_argument("--workers", type=int, default=2, help="of --engine ray (default: 2)")
 
+    http = commands.add_parser("serve", parents=[web], help="answer POST /invocations over HTTP")
     # SageMaker says in a variable on which port it will ask.
     port = os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080)
-    http.add_argument("--port", type=int, default=port, help="default: %(default)s")
-    page.add_argument("--port", type=int, default=8501, help="default: %(default)s")
-    host = os.environ.get("GPT2NEWS_HOST", "127.0.0.1")
-    for command in (http, page):
-        command.add_argument("--host", default=host, help="default: %(default)s")
-    folder = {"type": Path, "default": model_folder()}
-    for command, run in ((sort, classify), (http, serve), (page, app)):
-        command.add_argument("--model", **folder, help="a folder of chapter 05 (%(default)s)")
-        command.set_defaults(run=run)
+    http.add_argument("--port", type=int, default=port, **default)
+    page = commands.add_parser("app", parents=[web], help="the web app")
+    page.add_argument("--port", type=int, default=8501, **default)
+    for command, call in ((sort, classify), (http, serve), (page, app)):
+        command.set_defaults(run=run, call=call)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,9 +1,8 @@
 """A file of any length in, the same rows with topics out: `classify --input … --output …`.
 
 Rows are read and answered in portions, so memory does not grow with the file. The answers to each
-portion are a file in a folder beside the output, written whole or not at all; so a run that was
-killed goes on with `--resume` where it was. At the end the input is read once more, and each row is
-written with its answer.
+portion are a file in a folder beside the output, so a run that was killed goes on with `--resume`
+where it was. At the end the input is read once more, and each row is written with its answer.
 """
 
 from __future__ import annotations
@@ -21,16 +20,7 @@ from tqdm import tqdm
 
 from newsserve.files import atomic, sha256_of
 from newsserve.predictor import Answer, Predictor
-from newsserve.tables import (
-    PORTION,
-    RAW_TEXT,
-    Row,
-    Table,
-    TableError,
-    fault_of,
-    kind_of,
-    parquet,
-)
+from newsserve.tables import PORTION, RAW_TEXT, Row, Table, TableError, fault_of, kind_of, parquet
 
 ADDED = ("predicted", "probability", "answered", "truncated", "error")
 
@@ -38,13 +28,7 @@ ADDED = ("predicted", "probability", "answered", "truncated", "error")
 def answer_rows(
     model: Callable[[list[str]], list[Answer]], rows: list[Row], column: str
 ) -> list[dict]:
-    """The columns of ADDED for each row; where one cannot be answered, `error` says why.
-
-    Args:
-        model: texts in, one answer a text out.
-        rows: `(row, error)` as a `Table` gives them.
-        column: the one of the texts.
-    """
+    """The columns of ADDED for each row of a `Table`; `error` says why one has no answer."""
     faults = [wrong or fault_of(row.get(column)) for row, wrong in rows]
     texts = [row[column] for (row, _), fault in zip(rows, faults, strict=True) if not fault]
     answers = iter(model(texts) if texts else [])
@@ -63,15 +47,11 @@ def check_columns(table: Table) -> None:
     if table.names is None:  # no readable row yet
         return
     if table.column not in table.names:
-        raise TableError(
-            f"{table.path}: no column {table.column!r}; it has "
-            f"{', '.join(map(repr, table.names))}: give --text-column"
-        )
-    taken = [name for name in ADDED if name in table.names]
+        has = f"it has {', '.join(map(repr, table.names))}: give --text-column"
+        raise TableError(f"{table.path}: no column {table.column!r}; {has}")
+    taken = ", ".join(name for name in ADDED if name in table.names)
     if taken:
-        raise TableError(
-            f"{table.path}: the columns {', '.join(taken)} would be overwritten; rename them"
-        )
+        raise TableError(f"{table.path}: the columns {taken} would be overwritten; rename them")
 
 
 def write_csv(file: TextIO, rows: Iterable[dict], columns: list[str], delimiter: str) -> None:
@@ -92,39 +72,30 @@ def schema_with_answers(schema):
 def write_parquet(path: Path, rows: Iterator[dict], columns: list[str], schema) -> None:
     """The rows as Parquet; without a schema, that of the first portion."""
     pa, pq = parquet()
-    first = list(islice(rows, PORTION))
-    if schema is None:
-        own = [{name: row.get(name) for name in columns} for row in first]
-        schema = pa.Table.from_pylist(own).schema
-    schema = schema_with_answers(schema)
+    portion = list(islice(rows, PORTION))
     try:
+        if schema is None:
+            own = [{name: row.get(name) for name in columns} for row in portion]
+            schema = pa.Table.from_pylist(own).schema
+        schema = schema_with_answers(schema)
         with pq.ParquetWriter(path, schema) as file:
-            while first:
-                file.write_table(pa.Table.from_pylist(first, schema=schema))
-                first = list(islice(rows, PORTION))
+            while portion:
+                file.write_table(pa.Table.from_pylist(portion, schema=schema))
+                portion = list(islice(rows, PORTION))
     except pa.ArrowException as error:
-        raise TableError(
-            f"a row does not fit the columns of the first rows: {error}; write .jsonl instead"
-        ) from error
+        other = f"a row does not fit the columns of the first rows: {error}"
+        raise TableError(f"{other}; write .jsonl instead") from error
 
 
 def begin(folder: Path, of: dict, resume: bool) -> None:
-    """Make the folder of the portions, or find in it the run that is gone on with.
-
-    Raises:
-        TableError: an unfinished run is there, and it is not to be gone on with or of other input.
-    """
+    """Make the folder of the portions, or find in it the run to go on with (else TableError)."""
     portions = len(list(folder.glob("[0-9]*.json")))
     if portions and not resume:
-        raise TableError(
-            f"{folder}: an unfinished run of {portions * PORTION:,} rows; go on with --resume, or "
-            "delete this folder"
-        )
+        found = f"an unfinished run of {portions * PORTION:,} rows"
+        raise TableError(f"{folder}: {found}; go on with --resume, or delete this folder")
     if portions and json.loads((folder / "of.json").read_text()) != of:
-        raise TableError(
-            f"{folder}: the input or the model is another than in the unfinished run; delete this "
-            "folder and start again"
-        )
+        found = "the input or the model is another than in the unfinished run"
+        raise TableError(f"{folder}: {found}; delete this folder and start again")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "of.json").write_text(json.dumps(of))
 
@@ -158,8 +129,7 @@ def classify_file(
     Args:
         model: the folder that `Predictor` reads.
         source: CSV, JSON Lines or Parquet by its name, or a folder of Parquet files.
-        out: likewise; takes its name when all rows are in it.
-        column: the one that holds the text.
+        out: CSV, JSON Lines or Parquet; takes its name when all rows are in it.
         resume: go on with a run that was ended before its time.
 
     Returns:
@@ -174,9 +144,9 @@ def classify_file(
     predictor = Predictor(model)
     folder = out.with_name(f".{out.name}.portions")
     of = {"input": table.fingerprint(), "model": sha256_of(model / "serving.json")}
-    total, rows, columns = 0, iter(table), {}
+    rows, columns = iter(table), {}
     every = 0.5 if sys.stderr.isatty() else 10
-    with tqdm(unit="row", unit_scale=True, mininterval=every, desc=source.name) as bar:
+    with tqdm(total=table.lines(), unit="row", mininterval=every, desc=source.name) as bar:
         for number in count():
             portion = list(islice(rows, PORTION))
             check_columns(table)
@@ -190,12 +160,9 @@ def classify_file(
             if not path.exists():
                 with atomic(path) as part:
                     part.write_text(json.dumps(answer_rows(predictor, portion, column)))
-            total += len(portion)
-            # How many rows there are is only known at the end: estimated from the share read.
-            bar.total = max(total, round(total / table.done)) if table.done else None
             bar.update(len(portion))
-    if not total:
+    if not bar.n:
         raise TableError(f"{source}: no rows")
     join(table, folder, out, list(columns))
     shutil.rmtree(folder)
-    return total
+    return bar.n

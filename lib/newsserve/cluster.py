@@ -31,10 +31,7 @@ def classify_with_ray(
     """`batch.classify_file` for Parquet; `out` is a new folder of Parquet files.
 
     A cluster is used when RAY_ADDRESS names one (model and folders then have to be where each node
-    finds them), else `workers` processes of this machine, a core each.
-
-    Raises:
-        TableError: as `classify_file`; also when Ray is not installed or `out` is there already.
+    finds them), else `workers` processes of this machine, a core each. Raises TableError.
     """
     try:
         # Ray's threads import it all at once, and one of them may find it half made.
@@ -43,10 +40,8 @@ def classify_with_ray(
     except ImportError as error:
         raise TableError("--engine ray needs Ray: pip install 'gpt2-news[scale]'") from error
     table = Table(source, column)
-    if table.kind != "parquet":
-        raise TableError(f"{source}: --engine ray reads Parquet, a file or a folder of them")
-    if out.exists():
-        raise TableError(f"{out}: is there already; --engine ray writes a new folder")
+    if table.kind != "parquet" or out.exists():
+        raise TableError(f"--engine ray reads Parquet and writes a new folder: {source}, {out}")
     table.names = table.schema.names
     check_columns(table)
     Predictor(model)  # a folder that cannot be served is refused here, with its own message
@@ -59,19 +54,18 @@ def classify_with_ray(
         # ever on two cores.
         here = {"num_cpus": workers + 2, "_node_ip_address": "127.0.0.1"}
         here["include_dashboard"] = False
-    ray.init(ignore_reinit_error=True, log_to_driver=False, **here)
+    ray.init(log_to_driver=False, **here)
     try:
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         data = ray.data.read_parquet([str(file.resolve()) for file in table.files])
-        answered = data.map_batches(
+        data.map_batches(
             _Worker,
             fn_constructor_args=(str(model.resolve()), column),
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=1,
             batch_size=PORTION,
             batch_format="pyarrow",
-        )
-        answered.write_parquet(str(part))
+        ).write_parquet(str(part))
     finally:
         ray.shutdown()
     part.replace(out)

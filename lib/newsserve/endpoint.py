@@ -5,34 +5,41 @@ from __future__ import annotations
 import json
 import logging
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 
 from newsserve.predictor import Answer
 
+# A request stays under 2 MB, which our server and AWS both take.
 PORTION = 16  # texts a request
-BODY = 1_000_000  # bytes a request, about
-LONGEST = 100_000  # characters of one text that are sent; more than any model here reads
+LONGEST = 15_000  # characters of one text that are sent; more than any model here reads
 PATIENCE = 65  # seconds; a serverless endpoint that sleeps takes most of a minute
 JSON = "application/json"
 log = logging.getLogger("gpt2news")
 
-# One plain sentence each. AWS's own messages are not shown: they can hold account numbers.
-NO_REGION = "The app does not know the endpoint's region: set AWS_DEFAULT_REGION where it runs."
+# One plain sentence for each error, by AWS's code, the HTTP status or botocore's class. AWS's own
+# messages are not shown: they can hold account numbers.
 NOT_ALLOWED = (
-    "The app is not allowed to ask the endpoint {name}: it needs credentials or a role that may "
+    "The app is not allowed to ask the endpoint {name}: it needs a token, or credentials that may "
     "call sagemaker:InvokeEndpoint."
 )
-LATE = "The endpoint {name} did not answer in time; it may be waking up, so try again in a minute."
-UNREACHABLE = "The endpoint {name} cannot be reached from here."
 BUSY = "The endpoint {name} is busy; try again in a moment."
 ABSENT = "There is no endpoint {name} in service in this region."
-FAILED = "The model behind the endpoint {name} failed; its log has the reason."
+UNREACHABLE = "The endpoint {name} cannot be reached from here."
 STRANGE = "The endpoint {name} answered, but not in the form that this app reads."
-BY_STATUS = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: ABSENT, 424: FAILED, 429: BUSY, 503: BUSY}
-# AWS answers 400 where others have a status for it.
-BY_CODE = {"ThrottlingException": BUSY, "ValidationError": ABSENT}
+CREDENTIALS = [
+    *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
+    *("ProfileNotFound", "TokenRetrievalError", "SSOError"),
+]
+SENTENCES = {
+    **dict.fromkeys([401, 403, *CREDENTIALS], NOT_ALLOWED),
+    **dict.fromkeys(["ThrottlingException", 429, 503], BUSY),
+    **dict.fromkeys(["ValidationError", 404], ABSENT),
+    **dict.fromkeys(["ConnectionError", "HTTPClientError", "ResponseParserError"], UNREACHABLE),
+    424: "The model behind the endpoint {name} failed; its log has the reason.",
+    "ReadTimeoutError": "The endpoint {name} did not answer in time; try again in a minute.",
+    "NoRegionError": "The app does not know the endpoint's region: set AWS_DEFAULT_REGION.",
+    "ClientError": "The endpoint {name} answered with an error.",
+    "Exception": "The endpoint {name} could not be asked.",
+}
 
 
 class EndpointError(RuntimeError):
@@ -52,109 +59,62 @@ class Endpoint:
 
     def __init__(self, where: str):
         self.name = where
-        self.over_http = where.startswith(("http://", "https://"))
-        self.client = None if self.over_http else self._boto3_client()
+        try:
+            import boto3
+            from botocore import UNSIGNED
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError, ClientError
+            from botocore.parsers import ResponseParserError
+        except ImportError as error:
+            raise EndpointError("boto3 is missing: pip install 'gpt2-news[sagemaker]'") from error
+        self.errors = (BotoCoreError, ClientError, ResponseParserError)
+        how = Config(connect_timeout=5, read_timeout=PATIENCE, retries={"total_max_attempts": 3})
+        address = {}
+        if where.startswith(("http://", "https://")):
+            # Our server answers what this client asks; it wants no signature and knows no region.
+            how = how.merge(Config(signature_version=UNSIGNED))
+            address = {"endpoint_url": where, "region_name": "us-east-1"}
+        try:
+            self.client = boto3.client("sagemaker-runtime", config=how, **address)
+        except self.errors as error:
+            raise self._explained(error) from error
+        if address and os.environ.get("GPT2NEWS_TOKEN"):
+            self.client.meta.events.register("before-call.sagemaker-runtime", _add_token)
+        self.endpoint = "news" if address else where  # our server takes any name
 
     def __call__(self, texts: list[str]) -> list[Answer]:
         answers = []
-        for portion in portions(texts):
-            body = json.dumps({"texts": portion}, ensure_ascii=False).encode("utf-8", "replace")
-            said = self._post(body) if self.over_http else self._invoke(body)
-            try:
-                rows = [Answer(**row) for row in json.loads(said)]
-                readable = [row for row in rows if row.topic in row.probabilities]
-            except (TypeError, ValueError) as error:
-                raise self._error(STRANGE) from error
-            if len(readable) != len(portion):
-                raise self._error(STRANGE)
-            answers += rows
+        for start in range(0, len(texts), PORTION):
+            answers += self._ask([text[:LONGEST] for text in texts[start : start + PORTION]])
         return answers
 
-    def _post(self, body: bytes) -> bytes:
-        headers = {"Content-Type": JSON, "Accept": JSON}
-        if token := os.environ.get("GPT2NEWS_TOKEN"):
-            headers["Authorization"] = f"Bearer {token}"
-        request = urllib.request.Request(f"{self.name.rstrip('/')}/invocations", body, headers)
+    def _ask(self, texts: list[str]) -> list[Answer]:
+        body = json.dumps({"texts": texts}, ensure_ascii=False).encode("utf-8", "replace")
+        asked = {"EndpointName": self.endpoint, "ContentType": JSON, "Accept": JSON, "Body": body}
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-                return answer.read()
-        except urllib.error.HTTPError as error:
-            raise self._of_status(error.code, str(error.code)) from error
-        except TimeoutError as error:
-            raise self._error(LATE) from error
-        except OSError as error:
-            raise self._error(UNREACHABLE) from error
-
-    def _boto3_client(self):
+            said = self.client.invoke_endpoint(**asked)["Body"].read()
+        except self.errors as error:
+            raise self._explained(error) from error
         try:
-            import boto3
-            from botocore.config import Config
-            from botocore.exceptions import BotoCoreError
-        except ImportError as error:
-            needs = "An endpoint needs boto3: pip install 'gpt2-news[app,sagemaker]'."
-            raise EndpointError(needs) from error
-        times = Config(connect_timeout=5, read_timeout=PATIENCE, retries={"total_max_attempts": 3})
-        try:
-            return boto3.client("sagemaker-runtime", config=times)
-        except BotoCoreError as error:
-            raise self._of_class(error) from error
+            answers = [Answer(**row) for row in json.loads(said)]
+            if len([each for each in answers if each.topic in each.probabilities]) == len(texts):
+                return answers
+        except (TypeError, ValueError):
+            log.warning("endpoint: %d bytes that hold no answers", len(said))
+        raise EndpointError(STRANGE.format(name=self.name))
 
-    def _invoke(self, body: bytes) -> bytes:
-        from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
-
-        asked = {"EndpointName": self.name, "ContentType": JSON, "Accept": JSON, "Body": body}
-        try:
-            return self.client.invoke_endpoint(**asked)["Body"].read()
-        except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            raise self._of_status(status, error.response["Error"].get("Code", "")) from error
-        except (BotoCoreError, ResponseParserError) as error:
-            raise self._of_class(error) from error
-
-    def _error(self, sentence: str) -> EndpointError:
+    def _explained(self, error: Exception) -> EndpointError:
+        """The sentence of an error: of its code, its status, its class or the class above."""
+        response = getattr(error, "response", None) or {}
+        keys = [
+            response.get("Error", {}).get("Code"),
+            response.get("ResponseMetadata", {}).get("HTTPStatusCode"),
+            *(kind.__name__ for kind in type(error).__mro__),
+        ]
+        log.warning("endpoint: %s", keys[:3])
+        sentence = next(SENTENCES[key] for key in keys if key in SENTENCES)
         return EndpointError(sentence.format(name=self.name))
 
-    def _of_status(self, status: int | None, code: str) -> EndpointError:
-        code = code if code.isalnum() and len(code) <= 60 else ""
-        log.warning("endpoint: %s %s", status, code)
-        other = "The endpoint {name} answered with an error" + (f" ({code})." if code else ".")
-        return self._error(BY_CODE.get(code) or BY_STATUS.get(status) or other)
 
-    def _of_class(self, error: Exception) -> EndpointError:
-        from botocore import exceptions as aws
-        from botocore.parsers import ResponseParserError
-
-        credentials = (
-            aws.NoCredentialsError,
-            aws.PartialCredentialsError,
-            aws.CredentialRetrievalError,
-            aws.ProfileNotFound,
-            aws.TokenRetrievalError,
-            aws.SSOError,
-        )
-        network = (aws.ConnectionError, aws.HTTPClientError, ResponseParserError)
-        log.warning("endpoint: %s", type(error).__name__)
-        for kind, sentence in (
-            (aws.NoRegionError, NO_REGION),
-            (credentials, NOT_ALLOWED),
-            (aws.ReadTimeoutError, LATE),
-            (network, UNREACHABLE),
-        ):
-            if isinstance(error, kind):
-                return self._error(sentence)
-        return self._error("The endpoint {name} could not be asked.")
-
-
-def portions(texts: list[str]) -> Iterator[list[str]]:
-    """The texts in order, cut to LONGEST characters, in lists small enough for one request."""
-    portion, size = [], 0
-    for text in texts:
-        text = text[:LONGEST]
-        if portion and (len(portion) == PORTION or size + 4 * len(text) > BODY):
-            yield portion
-            portion, size = [], 0
-        portion.append(text)
-        size += 4 * len(text)  # a character of UTF-8 has at most four bytes
-    if portion:
-        yield portion
+def _add_token(params: dict, **_) -> None:
+    params["headers"]["Authorization"] = f"Bearer {os.environ['GPT2NEWS_TOKEN']}"

@@ -1,5 +1,4 @@
-"""Files that are whole: one hash, and a way to write that leaves the old content or the new,
-never a half of it."""
+"""Files that are whole: one hash, and a way to write that leaves the old content or the new."""
 
 from __future__ import annotations
 
@@ -29,8 +28,7 @@ def atomic(target: Path) -> Iterator[Path]:
     try:
         yield part
         if part.is_dir() and target.exists():
-            # A folder cannot be renamed over another that holds files: the old one steps aside
-            # first.
+            # A folder cannot take the place of one that holds files: the old one steps aside.
             old = target.with_name(f".{target.name}.{os.getpid()}.old")
             os.replace(target, old)
             os.replace(part, target)

@@ -1,7 +1,6 @@
 """A request body into texts, answers into a response body; shared by our server and AWS's hooks.
 
-A body is JSON (also when no type is named, which is curl's default), JSON lines (an object or a
-string a line) or one text/plain text:
+A body is JSON (also when no type is named) or JSON lines, an object or a string a line:
 
     {"text": "…"}    "…"    {"texts": ["…", …]}    ["…", …]    [{"text": "…"}, …]
 
@@ -15,22 +14,13 @@ One text is answered by one object, several by a list in the same order. `answer
 from __future__ import annotations
 
 import json
-from typing import Annotated
-
-import pydantic
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 
 from newsserve.predictor import Answer
 
-JSON, LINES, PLAIN = "application/json", "application/jsonlines", "text/plain"
-KINDS = {
-    **dict.fromkeys(["", "*/*", JSON], JSON),
-    # What curl and simple clients send when they are told nothing.
-    **dict.fromkeys(["application/x-www-form-urlencoded", "application/octet-stream"], JSON),
-    **dict.fromkeys([LINES, "application/x-jsonlines", "application/jsonl"], LINES),
-    "application/x-ndjson": LINES,
-    PLAIN: PLAIN,
-}
+JSON, LINES = "application/json", "application/jsonlines"
+NAMES = {JSON: JSON, LINES: LINES, "application/jsonl": LINES, "application/x-ndjson": LINES}
+# What curl and simple clients send when they are told nothing.
+UNNAMED = ("", "*/*", "application/x-www-form-urlencoded", "application/octet-stream")
 
 
 class BadRequestError(ValueError):
@@ -41,68 +31,19 @@ class UnknownTypeError(BadRequestError):
     """A content type that is not taken."""
 
 
-def _whole(text: object) -> object:
-    # Half a surrogate pair, all that is left of an emoji that was cut in two, becomes "?".
-    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
-
-
-Text = Annotated[str, BeforeValidator(_whole)]
-
-
-class Item(BaseModel):
-    """A text of a list."""
-
-    text: Text
-
-
-Many = Annotated[list[Text | Item], Field(min_length=1)]
-
-
-class One(BaseModel):
-    """One text."""
-
-    text: Text | Many
-
-
-class Several(BaseModel):
-    """Several texts, answered by a list even when there is one."""
-
-    texts: Many | Text
-
-
-def _form_of(content: object) -> str:
-    if isinstance(content, dict):
-        return "several" if "texts" in content else "one"
-    return "list" if isinstance(content, list) else "string"
-
-
-# Told apart by their form, so that an error is about the form that was meant and not about all.
-QUESTION = pydantic.TypeAdapter(
-    Annotated[
-        Annotated[One, Tag("one")]
-        | Annotated[Several, Tag("several")]
-        | Annotated[Many, Tag("list")]
-        | Annotated[Text, Tag("string")],
-        Discriminator(_form_of),
-    ]
-)
-
-
-class Problem(BaseModel):
-    """What went wrong, under FastAPI's key and under the one that boto3 shows."""
-
-    detail: str
-    message: str
+def _name_in(header: str | None) -> str:
+    """A media type without its parameters."""
+    return (header or "").partition(";")[0].strip().lower()
 
 
 def kind_of(content_type: str | None) -> str:
-    """JSON, LINES or PLAIN for a `Content-Type` header; raises UnknownTypeError for others."""
-    name = (content_type or "").partition(";")[0].strip().lower()
-    if name not in KINDS:
-        raise UnknownTypeError(
-            f"content type {name!r} is not taken; send {JSON}, {LINES} or {PLAIN}"
-        )
-    return KINDS[name]
+    """JSON or LINES for a `Content-Type` header; raises UnknownTypeError for others."""
+    name = _name_in(content_type)
+    if name in UNNAMED:
+        return JSON
+    if name not in NAMES:
+        raise UnknownTypeError(f"content type {name!r} is not taken; send {JSON} or {LINES}")
+    return NAMES[name]
 
 
 def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str], bool]:
@@ -114,33 +55,28 @@ def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str],
     kind = kind_of(content_type)
     try:
         text = body if isinstance(body, str) else body.decode("utf-8-sig")
-        if kind == PLAIN:
-            return [text], True
         if kind == LINES:
             content = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
             content = json.loads(text)
-        asked = QUESTION.validate_python(content)
-    except pydantic.ValidationError as error:
-        raise BadRequestError(_what_is_wrong(error)) from error
     except (ValueError, RecursionError) as error:
         raise BadRequestError(f"the body is not {kind} in UTF-8: {error}") from error
-    items = asked
-    if isinstance(asked, One):
-        items = asked.text
-    elif isinstance(asked, Several):
-        items = asked.texts
-    if isinstance(items, str):
-        return [items], not isinstance(asked, Several)
-    return [item if isinstance(item, str) else item.text for item in items], False
+    return _texts_in(content)
 
 
-def _what_is_wrong(error: pydantic.ValidationError) -> str:
-    for each in error.errors(include_url=False, include_input=False):
-        for part in each["loc"]:
-            if isinstance(part, int):
-                return f"text number {part + 1} is not a string"
-    return 'no texts: send {"text": "…"} or {"texts": ["…", …]}'
+def _texts_in(content: object) -> tuple[list[str], bool]:
+    several = isinstance(content, dict) and "texts" in content
+    if isinstance(content, dict):
+        content = content.get("texts" if several else "text")
+    if isinstance(content, str):
+        return [content], not several
+    if not isinstance(content, list) or not content:
+        raise BadRequestError('no texts: send {"text": "…"} or {"texts": ["…", …]}')
+    texts = [item.get("text") if isinstance(item, dict) else item for item in content]
+    for number, text in enumerate(texts, 1):
+        if not isinstance(text, str):
+            raise BadRequestError(f"text number {number} is not a string")
+    return texts, False
 
 
 def write(
@@ -149,13 +85,12 @@ def write(
     """The response body and its content type.
 
     Args:
-        answers: one a text.
         single: as `read` gave it.
         accept: the `Accept` header. A type that is not offered is no error: the next one counts.
         asked: content type of the request, which counts when `accept` names nothing.
     """
-    wanted = [name.partition(";")[0].strip().lower() for name in (accept or "").split(",")]
-    offered = [KINDS[name] for name in wanted if name in KINDS and name not in ("", "*/*", PLAIN)]
+    wanted = [_name_in(name) for name in (accept or "").split(",")]
+    offered = [NAMES[name] for name in wanted if name in NAMES]
     kind = offered[0] if offered else kind_of(asked)
     rows = [vars(answer) for answer in answers]
     if kind == LINES:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,10 +28,8 @@ class Answer:
     """What is said of one text.
 
     Attributes:
-        topic: the likeliest topic.
-        probability: of that topic, calibrated on validation.
-        answered: False means "not sure": the probability is under the folder's threshold, or
-            there was nothing to read.
+        probability: of the likeliest topic, calibrated on validation.
+        answered: False means "not sure": it is under the folder's threshold, or nothing was read.
         probabilities: topic -> probability, likeliest first.
         tokens: tokens read; `truncated` when the text has more.
     """
@@ -47,20 +44,16 @@ class Answer:
 
 def _cores() -> int:
     """Cores that this process may use; a container has fewer than its machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Predictor:
     """`Predictor(folder)(texts)` gives one `Answer` a text. Safe to use from several threads.
 
-    The folder holds `serving.json` (topics, max_length, pad_token_id, temperature, threshold,
-    model, sha256 of each file), `tokenizer.json` and the ONNX model. Nothing else is opened, and
-    no pickle ever.
+    Of the folder, made by chapter 05, it opens `serving.json`, `tokenizer.json` and the ONNX model,
+    and no pickle ever.
 
     Args:
-        folder: made by chapter 05.
         model: another ONNX file of the folder than the one that serving.json names.
         threads: of ONNX Runtime; default all cores.
 
@@ -73,27 +66,23 @@ class Predictor:
         hashes = self._read_manifest()
         self.model_file = model or self.model_file
         for name in ("tokenizer.json", self.model_file):
-            self._check_file(name, hashes)
+            self._check_file(self.folder / name, hashes.get(name))
         self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
         self.tokenizer.no_truncation()
         self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
         self.threads = threads or _cores()
-        self._sessions, self._lock = {}, threading.Lock()
+        self._sessions: dict[int, ort.InferenceSession] = {}
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="predictor")
         outputs = self._session(self.threads).get_outputs()[0].shape[-1]
         if outputs != len(self.topics):
-            raise ModelFolderError(
-                f"{folder}: {self.model_file} has {outputs} outputs, {MANIFEST} "
-                f"{len(self.topics)} topics"
-            )
+            given = f"{outputs} outputs, {MANIFEST} {len(self.topics)} topics"
+            raise ModelFolderError(f"{folder}: {self.model_file} has {given}")
 
     def _read_manifest(self) -> dict[str, str]:
         path = self.folder / MANIFEST
         if not path.is_file():
-            raise ModelFolderError(
-                f"{self.folder}: no {MANIFEST}; give a folder that chapter 05 made "
-                "(reports/<profile>/onnx)"
-            )
+            made = "a folder that chapter 05 made (reports/<profile>/onnx)"
+            raise ModelFolderError(f"{self.folder}: no {MANIFEST}; give {made}")
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
             self.topics: list[str] = list(manifest["topics"])
@@ -104,38 +93,29 @@ class Predictor:
             self.model_file: str = manifest["model"]
             return dict(manifest["sha256"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelFolderError(
-                f"{path}: {error!r}; make the folder again with chapter 05"
-            ) from error
+            again = "make the folder again with chapter 05"
+            raise ModelFolderError(f"{path}: {error!r}; {again}") from error
 
-    def _check_file(self, name: str, hashes: dict[str, str]) -> None:
-        path = self.folder / name
-        if name not in hashes or not path.is_file():
-            raise ModelFolderError(
-                f"{self.folder}: {name} is not there or not listed in {MANIFEST}"
-            )
-        if sha256_of(path) != hashes[name]:
-            raise ModelFolderError(
-                f"{path}: not the file that {MANIFEST} lists (sha256 differs); copy the folder "
-                "again"
-            )
+    def _check_file(self, path: Path, listed: str | None) -> None:
+        if listed is None or not path.is_file():
+            raise ModelFolderError(f"{path} is not there or not listed in {MANIFEST}")
+        if sha256_of(path) != listed:
+            changed = f"not the file that {MANIFEST} lists (sha256 differs)"
+            raise ModelFolderError(f"{path}: {changed}; copy the folder again")
 
     def _session(self, threads: int) -> ort.InferenceSession:
-        with self._lock:
-            if threads not in self._sessions:
-                options = ort.SessionOptions()
-                options.log_severity_level = 3
-                options.intra_op_num_threads = threads
-                self._sessions[threads] = ort.InferenceSession(
-                    str(self.folder / self.model_file), options, providers=["CPUExecutionProvider"]
-                )
-            return self._sessions[threads]
+        if threads not in self._sessions:
+            options = ort.SessionOptions()
+            options.log_severity_level = 3
+            options.intra_op_num_threads = threads
+            file, on = str(self.folder / self.model_file), ["CPUExecutionProvider"]
+            self._sessions[threads] = ort.InferenceSession(file, options, providers=on)
+        return self._sessions[threads]
 
     def encode(self, text: str) -> tuple[list[int], bool]:
         """Token ids of a text, at most `max_length`, and whether there are more.
 
-        Of a very long text only as much is tokenised as is needed, so that memory does not grow
-        with it.
+        Of a very long text no more is tokenised than is needed.
         """
         text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes "?"
         length = 32 * self.max_length
@@ -150,15 +130,13 @@ class Predictor:
         """(n, topics) scores before calibration.
 
         Each text runs by itself: int8 scales are taken from what is run together, so in a batch
-        an answer would depend on its neighbours. One text uses all threads, several run side by
-        side on one thread each.
+        an answer would depend on its neighbours. One text uses all threads, several one each.
         """
         return self._score([self.encode(text)[0] for text in texts])
 
     def _score(self, rows: list[list[int]]) -> np.ndarray:
         many = len(rows) > 1 and self.threads > 1
         session = self._session(1 if many else self.threads)
-
         wanted = [node.name for node in session.get_inputs()]
 
         def run(ids: list[int]) -> np.ndarray:
@@ -194,14 +172,9 @@ class Predictor:
     def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:
         """How much each word spoke for the topic: occlusion, Zeiler and Fergus, ECCV 2014.
 
-        Args:
-            text: one text; what the model does not read of it is not explained.
-            passes: at most this many variants are scored; of a longer text, neighbouring words
-                are left out together and share the drop.
-
-        Returns:
-            The words in order, each with the fall of the top topic's probability when the word is
-            left out (negative: it spoke against).
+        Returns the words that were read, each with the fall of the topic's probability without it
+        (negative: it spoke against). At most `passes` variants are scored: of a longer text,
+        neighbouring words are left out together and share the fall.
         """
         ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
         if not ends:

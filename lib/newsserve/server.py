@@ -1,14 +1,13 @@
 """The predictor behind HTTP, in the form that SageMaker's containers keep.
 
-`GET /ping` says that it is ready, `POST /invocations` answers. `POST /endpoints/{name}/invocations`
-answers the same, so that a boto3 `sagemaker-runtime` client talks to this server when
-`AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` holds its address. What is asked and answered: `messages`.
+`GET /ping` says that it is ready, `POST /invocations` answers what `messages` describes. `POST
+/endpoints/{name}/invocations` answers the same, so that a boto3 `sagemaker-runtime` client talks to
+this server when `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` holds its address.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import logging
 import os
@@ -16,48 +15,46 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
+import prometheus_client as prometheus
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from pydantic import BaseModel
 
 from newsserve import messages
-from newsserve.messages import JSON, LINES, PLAIN, Problem
 from newsserve.predictor import Answer, Predictor
 
 MAX_BODY = 2_000_000
 MAX_TEXTS = 256
-BODY_SECONDS = 30
 log = logging.getLogger("gpt2news")
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
-# What FastAPI's OpenAPI document says of both addresses. The body is read by hand (its size and its
-# time are bounded), so FastAPI does not see its model. The schema is put where FastAPI would put
-# it, and its references point to that place.
-_PLACE = "#/paths/~1invocations/post/requestBody/content/application~1json/schema/$defs/{model}"
-_STRING = {"schema": {"type": "string"}}
-_BODIES = {
-    JSON: {"schema": messages.QUESTION.json_schema(ref_template=_PLACE)},
-    LINES: _STRING,
-    PLAIN: _STRING,
-}
+class Question(BaseModel):
+    """One text, or several; `messages` reads other forms of the same as well."""
+
+    text: str | None = None
+    texts: list[str] | None = None
+
+
+# What the OpenAPI document says of both addresses. The body is read by hand, because its size is
+# bounded; so FastAPI cannot tell its form.
 DOCUMENTED = {
     "response_class": Response,
     "responses": {
-        200: {"model": Answer | list[Answer], "content": {LINES: _STRING}},
-        **{status: {"model": Problem} for status in (401, 408, 413, 415, 422, 429)},
+        200: {"model": Answer | list[Answer], "content": {messages.LINES: {}}},
+        **{status: {"model": dict[str, str]} for status in (401, 413, 415, 422, 429)},
     },
-    "openapi_extra": {"requestBody": {"required": True, "content": _BODIES}},
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                messages.JSON: {"schema": Question.model_json_schema()},
+                messages.LINES: {"schema": {"type": "string"}},
+            },
+        }
+    },
 }
 
 
@@ -72,125 +69,89 @@ class Batcher:
     clients it answered a fifth more texts a second than a plain pool of threads.
 
     Args:
-        predict: texts in, answers out.
         size: texts taken into a batch (a single request may be larger).
         limit: texts that may wait; more raise BusyError.
-        observe: called with the number of texts of each batch.
     """
 
     def __init__(
-        self,
-        predict: Callable[[list[str]], list[Answer]],
-        size: int = 32,
-        limit: int = 512,
-        observe: Callable[[int], object] | None = None,
+        self, predict: Callable[[list[str]], list[Answer]], size: int = 32, limit: int = 512
     ):
-        self.predict, self.size, self.limit, self.observe = predict, size, limit, observe
+        self.predict, self.size, self.limit = predict, size, limit
         self.queue: deque[tuple[list[str], asyncio.Future]] = deque()
-        self.waiting = 0
         self.task: asyncio.Task | None = None
 
-    async def answer(self, texts: list[str]) -> list[Answer]:
-        """One answer a text, in order.
+    def waiting(self) -> int:
+        """Texts that wait for their turn."""
+        return sum(len(texts) for texts, _ in self.queue)
 
-        Raises:
-            BusyError: too many texts are waiting.
-        """
-        if self.waiting and self.waiting + len(texts) > self.limit:
-            raise BusyError(f"{self.waiting} texts are waiting")
+    async def answer(self, texts: list[str]) -> list[Answer]:
+        """One answer a text, in order; raises BusyError when too many are waiting."""
+        waiting = self.waiting()
+        if waiting and waiting + len(texts) > self.limit:
+            raise BusyError(f"{waiting} texts are waiting")
         future = asyncio.get_running_loop().create_future()
         self.queue.append((texts, future))
-        self.waiting += len(texts)
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._run())
         return await future
 
-    def _next_batch(self) -> list[tuple[list[str], asyncio.Future]]:
-        batch = [self.queue.popleft()]
-        count = len(batch[0][0])
-        while self.queue and count + len(self.queue[0][0]) <= self.size:
-            batch.append(self.queue.popleft())
-            count += len(batch[-1][0])
-        self.waiting -= count
-        # Nobody works for a caller that has gone.
-        return [(texts, future) for texts, future in batch if not future.cancelled()]
-
     async def _run(self) -> None:
         while self.queue:
-            batch = self._next_batch()
-            together = [text for texts, _ in batch for text in texts]
-            if self.observe:
-                self.observe(len(together))
+            batch, together = [], []
+            while self.queue and (not batch or len(together) + len(self.queue[0][0]) <= self.size):
+                texts, future = self.queue.popleft()
+                if not future.cancelled():  # nobody works for a caller that has gone
+                    batch.append((texts, future))
+                    together += texts
             try:
                 answers = iter(await asyncio.to_thread(self.predict, together))
             except Exception as error:  # whatever it is, its callers get it and the next batch runs
                 for _, future in batch:
-                    with contextlib.suppress(asyncio.InvalidStateError):
+                    if not future.done():
                         future.set_exception(error)
                 continue
             for texts, future in batch:
-                theirs = [next(answers) for _ in texts]
+                theirs = list(islice(answers, len(texts)))
                 if not future.done():
                     future.set_result(theirs)
 
 
 class Metrics:
-    """What `/metrics` shows."""
+    """What `/metrics` shows to Prometheus."""
 
     def __init__(self):
-        self.registry = CollectorRegistry()
+        self.registry = prometheus.CollectorRegistry()
         here = {"namespace": "gpt2news", "registry": self.registry}
-        self.requests = Counter("requests_total", "Requests answered", ["status"], **here)
-        self.answers = Counter("answers_total", "Texts answered", ["topic", "answered"], **here)
-        self.seconds = Histogram(
-            "request_seconds", "From request to answer", buckets=SECONDS, **here
-        )
-        self.batches = Histogram("batch_texts", "Texts that ran together", buckets=TEXTS, **here)
-        self.waiting = Gauge("waiting_texts", "Texts that wait for their turn", **here)
+        self.requests = prometheus.Counter("requests_total", "Requests", ["status"], **here)
+        self.answers = prometheus.Counter("answers_total", "Texts", ["topic", "answered"], **here)
+        self.seconds = prometheus.Histogram("request_seconds", "Until the answer", **here)
+        self.waiting = prometheus.Gauge("waiting_texts", "Texts in the queue", **here)
 
 
 def problem(status: int, says: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An answer that says what went wrong."""
+    """What went wrong, under FastAPI's key and under the one that boto3 shows."""
     return JSONResponse({"detail": says, "message": says}, status, headers)
 
 
-async def body_of(request: Request) -> bytes | None:
-    """The body, or None as soon as more than MAX_BODY bytes have come."""
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY:
-            return None
-    return bytes(raw)
-
-
-def make_app(folder: str | Path, token: str | None = None, waiting: int = 512) -> FastAPI:
-    """The web application that serves one model folder.
+def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
+    """The web application that serves one model folder; ModelFolderError when it cannot be served.
 
     Args:
-        token: what `Authorization: Bearer …` has to hold for everything but `/ping`; None lets all
-            in.
-        waiting: texts that may wait for their turn; more are told to come again (429).
-
-    Raises:
-        ModelFolderError: the folder cannot be served.
+        token: what `Authorization: Bearer …` has to hold for all but `/ping`; None lets all in.
     """
     predictor, metrics = Predictor(folder), Metrics()
-    batcher = Batcher(predictor, limit=waiting, observe=metrics.batches.observe)
-    metrics.waiting.set_function(lambda: batcher.waiting)
+    batcher = Batcher(predictor)
+    metrics.waiting.set_function(batcher.waiting)
     app = FastAPI(title="gpt2-news", description="Sorts news articles into topics.", version="1")
-
-    def allowed(request: Request) -> bool:
-        given = request.headers.get("authorization", "").encode()
-        open_to_all = not token or request.url.path == "/ping"
-        return open_to_all or hmac.compare_digest(given, f"Bearer {token}".encode())
 
     @app.middleware("http")
     async def each(request: Request, call_next) -> Response:
-        """Every request gets a number, a log line without its text, a measure, and an answer."""
+        """Every request gets a number, a measure, and a log line without its text."""
         number, began = uuid.uuid4().hex[:12], time.perf_counter()
         request.state.texts = 0
-        if allowed(request):
+        given = request.headers.get("authorization", "").encode()
+        known = not token or hmac.compare_digest(given, f"Bearer {token}".encode())
+        if known or request.url.path == "/ping":
             answer = await call_next(request)
         else:
             answer = problem(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
@@ -208,33 +169,32 @@ def make_app(folder: str | Path, token: str | None = None, waiting: int = 512) -
         """Ready to answer."""
         return {"status": "ok", "model": predictor.model_file, "topics": predictor.topics}
 
-    @app.get("/metrics", response_class=Response, responses={200: {"content": {PLAIN: {}}}})
-    def show_metrics() -> Response:
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def show_metrics() -> Response:  # in the loop, for the queue changes there
         """For Prometheus."""
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        shown = prometheus.generate_latest(metrics.registry)
+        return Response(shown, media_type=prometheus.CONTENT_TYPE_LATEST)
 
     @app.post("/invocations", **DOCUMENTED)
     async def invocations(request: Request) -> Response:
         """One text gives one answer, several give a list."""
-        try:
-            raw = await asyncio.wait_for(body_of(request), BODY_SECONDS)
-        except asyncio.TimeoutError:
-            return problem(408, f"the body did not come in {BODY_SECONDS} s")
-        if raw is None:
-            return problem(413, f"body over {MAX_BODY:,} bytes")
+        raw = bytearray()
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > MAX_BODY:
+                return problem(413, f"body over {MAX_BODY:,} bytes")
         asked = request.headers.get("content-type")
         try:
-            texts, single = messages.read(raw, asked)
+            texts, single = messages.read(bytes(raw), asked)
+            if len(texts) > MAX_TEXTS:
+                many = f"{len(texts)} texts; at most {MAX_TEXTS} a request"
+                raise messages.BadRequestError(many)
+            request.state.texts = len(texts)
+            answers = await batcher.answer(texts)
         except messages.UnknownTypeError as error:
             return problem(415, str(error))
         except messages.BadRequestError as error:
             return problem(422, f"bad request: {error}")
-        if len(texts) > MAX_TEXTS:
-            many = f"{len(texts)} texts; at most {MAX_TEXTS} a request"
-            return problem(422, f"bad request: {many}")
-        request.state.texts = len(texts)
-        try:
-            answers = await batcher.answer(texts)
         except BusyError as error:
             return problem(429, f"busy, try again in a second: {error}", {"Retry-After": "1"})
         for answer in answers:
@@ -251,20 +211,10 @@ def make_app(folder: str | Path, token: str | None = None, waiting: int = 512) -
 
 
 def serve(folder: str | Path, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests in flight are finished.
-
-    A bearer token is taken from GPT2NEWS_TOKEN.
-    """
+    """Serve until SIGTERM or Ctrl-C; requests in flight are finished. Token: GPT2NEWS_TOKEN."""
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     app = make_app(folder, os.environ.get("GPT2NEWS_TOKEN"))
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=30,
-        timeout_keep_alive=30,
-    )
+    wait = {"timeout_graceful_shutdown": 30, "timeout_keep_alive": 30}
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, **wait)

@@ -1,7 +1,7 @@
 """The one table reader: rows of CSV, JSON Lines and Parquet files, in constant memory.
 
-The corpus of chapter 01, `classify --input` and the web app all read through here. So a file that
-one of them takes is taken by all, and a row that is wrong for one is wrong for all.
+The corpus of chapter 01, `classify --input` and the web app all read through here: a row that is
+wrong for one is wrong for all.
 """
 
 from __future__ import annotations
@@ -65,8 +65,7 @@ class Table:
     """The rows of a CSV, JSON Lines or Parquet file, or of a folder of Parquet files.
 
     Iterating gives `(row, error)`: the columns by name, and what is wrong with the form of the row
-    (None: nothing). Each row of the file comes out, also a wrong one. Whether a cell is a text is
-    for the caller to ask (`fault_of`).
+    (None: nothing). Each row comes out, also a wrong one. Whether a cell is a text says `fault_of`.
 
     Args:
         path: its ending says which kind of file it is.
@@ -74,10 +73,9 @@ class Table:
         data: the content, where the file is not on disk (an upload).
 
     Attributes:
-        names: of the columns, known from the first row on (JSON Lines: the first readable one).
+        names: of the columns, known from the first readable row on.
         delimiter: of a CSV file, found in its first line: a comma, a semicolon or a tab.
         schema: Arrow's, of Parquet; else None.
-        done: share of the input that has been read, 0 to 1.
 
     Raises:
         TableError: there is no such file, or (while iterating) it cannot be read any further.
@@ -92,59 +90,55 @@ class Table:
         if not self.files:
             raise TableError(f"{path}: no Parquet file in this folder")
         self.names: list[str] | None = None
-        self.delimiter, self.done, self.schema = ",", 0.0, None
+        self.delimiter, self.schema = ",", None
         if self.kind == "parquet":
             self.schema = self._parquet_file(self.files[0]).schema_arrow
 
     def fingerprint(self) -> str:
         """Changes with the input: names, sizes and times of its files, and the column."""
-        stats = [(file.name, file.stat()) for file in self.files]
-        facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+        facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
         return hashlib.sha256(json.dumps([facts, self.column]).encode()).hexdigest()
+
+    def lines(self) -> int:
+        """About how many rows there are: a text with line breaks counts more than once."""
+        if self.kind == "parquet":
+            return sum(self._parquet_file(path).metadata.num_rows for path in self.files)
+        with self._open() as file:
+            return sum(1 for _ in file)
 
     def __iter__(self) -> Iterator[Row]:
         readers = {"csv": self._read_csv, "jsonl": self._read_jsonl, "parquet": self._read_parquet}
         return readers[self.kind]()
 
-    def _open(self):
-        """The file in bytes, and their number (never 0, for shares are taken of it)."""
-        if self.data is not None:
-            return io.BytesIO(self.data), max(1, len(self.data))
-        return open(self.path, "rb"), max(1, self.path.stat().st_size)
+    def _open(self) -> io.BufferedIOBase:
+        return open(self.path, "rb") if self.data is None else io.BytesIO(self.data)
 
     # The csv module and not pyarrow.csv or pandas: those refuse a whole file for one row of another
     # length (or drop the row), and cannot give back bytes that are not UTF-8.
     def _read_csv(self) -> Iterator[Row]:
         csv.field_size_limit(LONGEST_CELL)
-        binary, size = self._open()
-        with binary:
+        with self._open() as binary:
             head = binary.read(4096)
             if b"\0" in head:
-                raise TableError(
-                    f"{self.path}: this is not a CSV file in UTF-8; a spreadsheet is saved as one "
-                    "with “Save as”, “CSV UTF-8”"
-                )
+                saved = "a spreadsheet is saved as one with “Save as”, “CSV UTF-8”"
+                raise TableError(f"{self.path}: this is not a CSV file in UTF-8; {saved}")
             binary.seek(0)
             first_line = head.partition(b"\n")[0].decode("utf-8", "replace")
             self.delimiter = max(",;\t", key=first_line.count)
-            text = io.TextIOWrapper(binary, **{**RAW_TEXT, "encoding": "utf-8-sig"}, newline="")
+            text = io.TextIOWrapper(binary, "utf-8-sig", "surrogateescape", newline="")
             cells = csv.reader(text, delimiter=self.delimiter)
             try:
                 self.names = next(cells, [])
                 twice = {name for name in self.names if self.names.count(name) > 1}
                 if twice:
-                    raise TableError(
-                        f"{self.path}: more than one column is named {', '.join(sorted(twice))}; "
-                        "give each a name of its own"
-                    )
+                    named = ", ".join(sorted(twice))
+                    raise TableError(f"{self.path}: more than one column is named {named}")
                 for row in cells:
                     if row:  # an empty line is no row
-                        self.done = binary.tell() / size
                         yield self._named(row)
             except csv.Error as error:
-                raise TableError(
-                    f"{self.path}: line {cells.line_num}: {error}; is a quotation mark left open?"
-                ) from error
+                why = f"line {cells.line_num}: {error}; is a quotation mark left open?"
+                raise TableError(f"{self.path}: {why}") from error
 
     def _named(self, cells: list[str]) -> Row:
         wanted = len(self.names)
@@ -157,24 +151,20 @@ class Table:
         return row, wrong
 
     def _read_jsonl(self) -> Iterator[Row]:
-        binary, size = self._open()
-        with binary:
-            text = io.TextIOWrapper(binary, **RAW_TEXT, newline="\n")
-            for number, line in enumerate(text, 1):
+        with io.TextIOWrapper(self._open(), **RAW_TEXT, newline="\n") as lines:
+            for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
-                self.done = binary.tell() / size
+                row, wrong = None, f"line {number} is not a JSON object"
                 try:
-                    row, wrong = json.loads(line), None
+                    row = json.loads(line)
                 except (ValueError, RecursionError) as error:
-                    row, wrong = None, f"line {number} is not JSON: {error}"
-                if wrong is None and not isinstance(row, dict):
-                    wrong = f"line {number} is not a JSON object"
-                if wrong:
-                    row = {self.column: line.rstrip("\r\n")}
-                elif self.names is None:
-                    self.names = list(row)
-                yield row, wrong
+                    wrong = f"line {number} is not JSON: {error}"
+                if not isinstance(row, dict):
+                    yield {self.column: line.rstrip("\r\n")}, wrong
+                    continue
+                self.names = self.names or list(row)
+                yield row, None
 
     def _parquet_file(self, path: Path):
         pa, pq = parquet()
@@ -184,13 +174,9 @@ class Table:
             raise TableError(f"{path}: not a whole Parquet file: {error}") from error
 
     def _read_parquet(self) -> Iterator[Row]:
-        files = [self._parquet_file(path) for path in self.files]
-        total = max(1, sum(file.metadata.num_rows for file in files))
-        read = 0
-        for file in files:
+        for path in self.files:
+            file = self._parquet_file(path)
             self.names = file.schema_arrow.names
             for batch in file.iter_batches(PORTION):
                 for row in batch.to_pylist():
-                    read += 1
-                    self.done = read / total
                     yield row, None

@@ -24,7 +24,6 @@ REQUESTS = [
     ("application/json", json.dumps([TEXT, "Shares fell — by £3 — after the café's results."])),
     ("application/json", json.dumps({"texts": [TEXT]})),
     ("application/jsonlines", json.dumps({"text": TEXT}) + "\n" + json.dumps({"text": "x"}) + "\n"),
-    ("text/plain", TEXT),
 ]
 # As the Hugging Face image does: code/ on the path, each hook called with no context, JSON handed
 # over as a string.

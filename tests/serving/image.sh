@@ -156,7 +156,7 @@ build api 450
 start "$tag-api" "$tag:api" 8080 --
 bounded "$tag-api"
 [ "$(ask "$tag-api" 8080 /invocations -H 'content-type: application/json' -d "$texts" | topics)" = "sport business politics " ] || fail "wrong topics"
-[ "$(ask "$tag-api" 8080 /endpoints/any/invocations -H 'content-type: text/plain' -d "The striker scored twice in the cup final." | topics)" = "sport " ] ||
+[ "$(ask "$tag-api" 8080 /endpoints/any/invocations -d '{"text": "The striker scored twice in the cup final."}' | topics)" = "sport " ] ||
   fail "wrong topic at the address that boto3 calls"
 say "$tag-api: right topics"
 stop "$tag-api"

@@ -1,22 +1,31 @@
 """The one client of an endpoint: SageMaker's through a stub, a server of our own for real."""
 
 import io
+import json
 
 import pytest
 
 from newsserve import endpoint
 from newsserve.endpoint import EndpointError
 from newsserve.predictor import Predictor
+from newsserve.server import MAX_BODY
 
 
-def test_portions_are_small_and_in_order():
+def test_requests_are_small_and_in_order(aws, monkeypatch):
+    news, _ = aws
+    asked = []
+
+    def ask(texts):
+        asked.append(texts)
+        return texts
+
+    monkeypatch.setattr(news, "_ask", ask)
     texts = [str(i) for i in range(40)] + ["x" * 10 * endpoint.LONGEST] * 5
-    parts = list(endpoint.portions(texts))
-    assert [text[: endpoint.LONGEST] for text in texts] == [text for part in parts for text in part]
-    assert all(
-        len(part) <= endpoint.PORTION and 4 * sum(map(len, part)) <= endpoint.BODY for part in parts
-    )
-    assert list(endpoint.portions([])) == []
+    assert news(texts) == [text[: endpoint.LONGEST] for text in texts]
+    assert [len(part) for part in asked] == [16, 16, 13]
+    assert news([]) == []
+    worst = json.dumps({"texts": ["\0" * endpoint.LONGEST] * endpoint.PORTION})
+    assert len(worst) <= MAX_BODY
 
 
 @pytest.fixture
@@ -42,7 +51,7 @@ def aws(monkeypatch):
         ("ThrottlingException", 400, "is busy"),
         ("429", 429, "is busy"),
         ("ModelError", 424, "The model behind the endpoint news failed"),
-        ("InternalFailure", 500, r"answered with an error \(InternalFailure\)"),
+        ("InternalFailure", 500, "answered with an error.$"),
         ("arn:aws:x:123456789012", 500, "answered with an error.$"),
     ],
 )
@@ -79,12 +88,12 @@ def test_every_class_of_error_has_its_sentence(aws):
         exceptions.BotoCoreError(): "could not be asked",
     }
     for error, says in cases.items():
-        sentence = str(news._of_class(error))
+        sentence = str(news._explained(error))
         assert says in sentence
         assert "to-hide" not in sentence
 
 
-def test_a_server_of_our_own_answers_and_says_what_is_wrong(exported, monkeypatch):
+def test_a_server_of_our_own_answers_and_says_what_is_wrong(exported):
     from gpt2news.deploy import running_server
 
     with running_server(exported) as address:
@@ -95,6 +104,18 @@ def test_a_server_of_our_own_answers_and_says_what_is_wrong(exported, monkeypatc
             endpoint.Endpoint(f"{address}/nowhere")(["a text"])
     with pytest.raises(EndpointError, match="cannot be reached"):
         ours(["a text"])
+
+
+def test_a_server_with_a_token_is_told_it(exported, monkeypatch):
+    from gpt2news.deploy import running_server
+
+    monkeypatch.setenv("GPT2NEWS_TOKEN", "wolf-quay")
+    with running_server(exported) as address:
+        ours = endpoint.Endpoint(address)
+        assert ours(["a text"]) == Predictor(exported)(["a text"])
+        monkeypatch.setenv("GPT2NEWS_TOKEN", "another")
+        with pytest.raises(EndpointError, match="is not allowed"):
+            ours(["a text"])
 
 
 def test_an_endpoint_that_is_not_set_up(monkeypatch):

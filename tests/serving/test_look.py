@@ -1,22 +1,12 @@
-"""The pieces of HTML of the web app."""
+"""How the web app shows answers."""
 
 from newsserve.app import look
-from newsserve.predictor import Answer
 
 
-def answer(topic="sport", p=0.9, answered=True) -> Answer:
-    return Answer(topic, p, answered, {topic: p, "other": 1 - p}, 7, False)
-
-
-def test_html_of_others_is_shown_and_not_run():
+def test_html_and_markdown_of_others_are_shown_and_not_run():
     evil = "<script>alert(1)</script>"
-    pieces = [
-        look.verdict(answer(evil), 0.5),
-        look.bars([(evil, 0.5, evil)], {}),
-        look.words([(evil, 0.4), (evil, 0.1)], f"{evil} {evil} {evil}", evil),
-        look.table([evil], [[evil]], f'"{evil}'),
-    ]
-    assert not [piece for piece in pieces if "<script" in piece]
+    assert "<script" not in look.words([(evil, 0.4), (evil, 0.1)], f"{evil} {evil} {evil}", evil)
+    assert look.plain("![a](http://b) 1_000 é") == r"\!\[a\]\(http\:\/\/b\) 1_000 é"
 
 
 def test_a_probability_is_never_certain():

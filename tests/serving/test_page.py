@@ -1,9 +1,12 @@
 """The parts of the web app that need no browser."""
 
+import json
+import re
 import sys
 
 import pytest
 
+from gpt2news.run import ROOT
 from newsserve.batch import answer_rows
 from newsserve.predictor import Predictor
 from newsserve.tables import TableError
@@ -15,7 +18,7 @@ upload = pytest.importorskip("newsserve.app.upload")
 def test_a_file_keeps_its_bytes_its_delimiter_and_its_bad_rows(exported):
     data = "\ufeffid;text\n1;The bank cut its forecast\n2;\n3\n4;caf".encode()
     table, rows = upload.read("news.csv", data + b"\xe9\n\n5;Goal!;more\n")
-    assert (table.delimiter, upload.likely_column(table, rows), len(rows)) == (";", 1, 5)
+    assert (table.delimiter, table.column, len(rows)) == (";", "text", 5)
     predictor = Predictor(exported)
     answered = answer_rows(predictor, rows, "text")
     lines = upload.as_csv(table, rows, answered).split(b"\n")
@@ -31,6 +34,16 @@ def test_a_file_keeps_its_bytes_its_delimiter_and_its_bad_rows(exported):
         b"",
     ]
     assert [upload.counts_as(row) for row in answered] == [alone.topic] + [upload.NOT_READ] * 4
+
+
+def test_a_wheel_holds_all_files_of_the_app():
+    listed = re.search(r"^newsserve = (\[.*\])$", (ROOT / "pyproject.toml").read_text(), re.M)
+    patterns = json.loads(listed[1])
+    package = ROOT / "lib" / "newsserve"
+    files = [path.relative_to(package) for path in (package / "app").rglob("*.*") if path.is_file()]
+    left_out = [path for path in files if path.suffix not in (".py", ".pyc")]
+    assert len(left_out) == 4
+    assert not [path for path in left_out if not any(path.match(each) for each in patterns)]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +68,7 @@ def test_the_page_with_any_model_folder(exported, monkeypatch, copy):
         return app, " ".join(each.value for each in app.markdown)
 
     _, said = run(exported)
-    assert "knows 3 topics: business, politics, sport." in said
+    assert "knows business, politics, sport;" in said
     assert "There is no `README.md`" in said
     folder = copy()
     (folder / "README.md").write_text(

@@ -23,7 +23,7 @@ def test_commas_semicolons_and_tabs(tmp_path, delimiter):
         ({"id": "2", "text": ""}, "1 columns where the header has 2"),
         ({"id": "3", "text": "Goal!"}, RAGGED),
     ]
-    assert (table.names, table.delimiter, table.done) == (["id", "text"], delimiter, 1.0)
+    assert (table.names, table.delimiter) == (["id", "text"], delimiter)
 
 
 def test_a_row_that_is_no_utf8_is_read_and_can_be_written_back(tmp_path):
@@ -62,7 +62,7 @@ def test_parquet_a_file_and_a_folder(tmp_path):
     assert [row for row, _ in read_rows(tmp_path / "a.parquet")] == rows[:3]
     folder = Table(tmp_path)
     assert [row for row, _ in folder] == rows
-    assert (folder.done, folder.schema.names) == (1.0, ["id", "text"])
+    assert folder.schema.names == ["id", "text"]
 
 
 def test_an_upload_is_read_as_the_file_would_be(tmp_path):

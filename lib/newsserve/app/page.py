@@ -32,7 +32,7 @@ def load(folder: str, endpoint: str | None) -> Predictor | Endpoint:
 
 
 def take_example() -> None:
-    """An example was picked: it is put into the text area and asked."""
+    """Put the example that was picked into the text area, and ask it."""
     if state.example:
         state.text = state.asked = EXAMPLES[state.example]
 
@@ -42,15 +42,6 @@ def own_text() -> None:
     state.example = None
 
 
-def answer_to(model: Predictor | Endpoint, text: str) -> dict:
-    """The answer with its milliseconds; of the same text as before, from this session's memory."""
-    if state.get("answer", {}).get("text") != text:
-        began = time.perf_counter()
-        (answer,) = model([text])
-        state.answer = {"text": text, "answer": answer, "ms": (time.perf_counter() - began) * 1000}
-    return state.answer
-
-
 def classify(model: Predictor | Endpoint) -> None:
     """The first tab."""
     st.pills("Try an example", list(EXAMPLES), key="example", on_change=take_example)
@@ -58,9 +49,9 @@ def classify(model: Predictor | Endpoint) -> None:
     st.text_area("Article", key="text", height=190, on_change=own_text, placeholder=here)
     if st.button("Classify", type="primary"):
         state.asked = state.text
-    if state.get("asked") is None or state.asked != state.text:
+    text = state.get("asked")
+    if text is None or text != state.text:
         return
-    text = state.text
     count = len(text.split())
     if count == 0:
         st.info("There is nothing to read yet: paste an article.")
@@ -68,27 +59,37 @@ def classify(model: Predictor | Endpoint) -> None:
         st.info("That is very short. Give it a sentence or two.")
     else:
         try:
-            show_answer(model, text, answer_to(model, text))
+            show_answer(model, text)
         except EndpointError as error:
             st.error(str(error))
 
 
-def show_answer(model: Predictor | Endpoint, text: str, given: dict) -> None:
+def show_answer(model: Predictor | Endpoint, text: str) -> None:
     """Topic, probabilities, and the words that decided."""
-    answer, local = given["answer"], isinstance(model, Predictor)
-    st.html(look.verdict(answer, model.threshold if local else None))
-    rows = [(topic, p, look.percent(p)) for topic, p in answer.probabilities.items()]
-    st.html(look.bars(rows, {answer.topic: "top"}))
-    notes = [f"{answer.tokens:,} tokens (words and pieces of words) read in {given['ms']:,.0f} ms."]
+    # Each click draws the whole page anew; a text is asked once all the same.
+    if state.get("given", {}).get("text") != text:
+        began = time.perf_counter()
+        (answer,) = model([text])
+        state.given = {"text": text, "answer": answer, "seconds": time.perf_counter() - began}
+    given, local = state.given, isinstance(model, Predictor)
+    answer, milliseconds = given["answer"], given["seconds"] * 1000
+    likely = f"{look.plain(answer.topic)}, {look.percent(answer.probability)} likely"
+    if answer.answered:
+        st.success(f"**{likely}**")
+    else:
+        needs = f"this model answers from {model.threshold:.0%}" if local else "that is too little"
+        st.warning(f"**Not sure.** At best {likely}; {needs}.")
+    for topic, p in answer.probabilities.items():
+        st.progress(p, f"{look.plain(topic)}: {look.percent(p)}")
+    notes = f"{answer.tokens:,} tokens (words and pieces of words) read in {milliseconds:,.0f} ms."
     if answer.truncated:
-        notes.append("The text is longer than the model reads, so its end did not count.")
+        notes += " The text is longer than the model reads, so its end did not count."
     if len(text.split()) < FEW:
-        notes.append("So short a text is easily misjudged; the model learned from whole articles.")
-    st.html(look.note(" ".join(notes)))
+        notes += " So short a text is easily misjudged; the model learned from whole articles."
+    st.caption(notes)
     st.header("The words that decided", anchor=False)
     if not local:
-        says = "Shown only by a model on this machine: an endpoint would be asked for each word."
-        st.html(look.note(says))
+        st.caption("Shown only by a model on this machine: it takes a question for each word.")
         return
     if "words" not in given:
         # Of a long text in fewer and larger steps, so that it takes seconds.
@@ -98,42 +99,17 @@ def show_answer(model: Predictor | Endpoint, text: str, given: dict) -> None:
     st.html(look.words(given["words"], text, answer.topic))
 
 
-def card(folder: Path) -> str | None:
+def card(folder: Path) -> str:
     """The folder's README.md for a tab: no front matter, no pictures, links only to the web."""
     if not (folder / "README.md").is_file():
-        return None
+        return f"There is no `README.md` in the model's folder `{folder.name}`."
     text = (folder / "README.md").read_text(encoding="utf-8")
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"^#", "##", text, flags=re.MULTILINE)  # headings one level down
     text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"\[([^\]]*)\]\((?!https?://)[^)]*\)", r"\1", text)
+    # A screen reader needs names at the head of a table.
     return re.sub(r"^\|\s*\|\s*\|$", "| what | value |", text, flags=re.MULTILINE)
-
-
-def about(model: Predictor | Endpoint) -> None:
-    """The third tab: the model's card and settings; of an endpoint, what its answers say."""
-    if isinstance(model, Endpoint):
-        sorts = "Classify a text, and its topics are listed here."
-        if "answer" in state:
-            sorts = f"It sorts into {', '.join(sorted(state.answer['answer'].probabilities))}."
-        st.markdown(f"The endpoint `{model.name}` answers; this page knows of it what it says.")
-        st.markdown(sorts)
-        return
-    missing = (
-        f"There is no `README.md` in the model's folder `{model.folder.name}`, so only its "
-        "settings are known."
-    )
-    st.markdown(card(model.folder) or missing)
-    megabytes = (model.folder / model.model_file).stat().st_size / 1e6
-    facts = [
-        ["topics", ", ".join(model.topics)],
-        ["reads", f"at most {model.max_length:,} tokens of a text"],
-        ["answers", f"from a probability of {model.threshold:.2f}"],
-        ["temperature", f"{model.temperature:.2f}"],
-        ["model", f"{model.model_file}, {megabytes:.1f} MB"],
-    ]
-    st.header("What the app read from serving.json", anchor=False)
-    st.html(look.table(["setting", "value"], facts, "settings of the model"))
 
 
 def main(folder: str) -> None:
@@ -148,20 +124,18 @@ def main(folder: str) -> None:
         st.error(str(error))
         return
     if isinstance(model, Predictor):
-        does = f"knows {len(model.topics)} topics: {', '.join(model.topics)}"
-        where = "read by a model on the machine that runs this page"
+        answers = f"a model on this machine that knows {', '.join(model.topics)}"
+        about = card(model.folder)
     else:
-        does = f"answers at the endpoint {model.name}"
-        where = f"sent to the endpoint {model.name}"
-    st.markdown(f"A fine-tuned GPT-2 that {does}.")
+        answers, about = f"the endpoint {model.name}", "An endpoint says nothing of its model."
+    st.markdown(f"A fine-tuned GPT-2 sorts it. Texts go to {answers}; this page stores none.")
     first, second, third = st.tabs(["Classify", "A file", "About this model"])
     with first:
         classify(model)
     with third:
-        about(model)
+        st.markdown(about)
     with second:  # last, for a large file takes long
         upload.tab(model)
-    st.html(f'<p class="g-foot">Texts are {where}. This page stores none.</p>')
 
 
 if __name__ == "__main__":
