@@ -9,51 +9,38 @@ from functools import partial
 
 
 def _report(args: argparse.Namespace) -> int:
-    """0, 1 for a failed chapter, 2 for a wrong call, 3 for a gate that is not met."""
+    """0, 1 for a failed chapter, 3 for a gate that is not met."""
     from gpt2news.explore import locate
     from newsreport.profiles import load_profile
 
-    try:
-        profile = load_profile(args.profile, tuple(args.set))
-        named = {values.get("dataset") for values in profile.parameters.values()}
-        # A download, or its failure, belongs before the first chapter.
-        corpora = {name: locate(name) for name in named if name}
-        from newsreport.run import run_report
+    profile = load_profile(args.profile, tuple(args.set))
+    named = {values.get("dataset") for values in profile.parameters.values()}
+    # A download, or its failure, belongs before the first chapter.
+    corpora = {name: locate(name) for name in named if name}
+    from newsreport.run import run_report
 
-        # Whoever reads a pipe wants to know at once.
-        say = partial(print, flush=True)
-        return run_report(profile, args.name, args.fresh, corpora, say)
-    except (ValueError, OSError) as error:
-        return _wrong(args.command, error)
+    # Whoever reads a pipe wants to know at once.
+    return run_report(profile, args.name, args.fresh, corpora, partial(print, flush=True))
 
 
 def _new_profile(args: argparse.Namespace) -> int:
     from gpt2news.explore import SOURCES, load_corpus, locate, unread
     from newsreport.profiles import BACKBONE, NOTEBOOKS, ReportError, check_new, new_profile
 
-    try:
-        target = check_new(args.name, args.folder or NOTEBOOKS / "profiles")
-        if args.data in ("sample", *SOURCES):
-            own = "--data takes a .csv, .jsonl or .parquet file"
-            raise ReportError(f"{args.data} has a profile of its own already; {own}")
-        corpus = load_corpus(args.data, args.text, args.label)
-        new_profile(target, corpus, locate(args.data).resolve(), args.text, args.label)
-    except (ValueError, OSError) as error:
-        return _wrong(args.command, error)
+    target = check_new(args.name, NOTEBOOKS / "profiles")
+    if args.data in ("sample", *SOURCES):
+        raise ReportError(f"{args.data} has a profile of its own already; --data takes a file")
+    corpus = load_corpus(args.data, args.text, args.label)
+    new_profile(target, corpus, locate(args.data).resolve(), args.text, args.label)
     topics, foreign = corpus["topic"].nunique(), corpus["text"].map(unread).mean()
     print(f"{len(corpus):,} texts, {topics} topics. Written: {target}")
     if topics > 50:
         print(f"Figures are made for 50 topics at most. Is {args.label!r} the label column?")
     if foreign > 0.1:
-        cannot = f"{foreign:.0%} of the texts are in a script that {BACKBONE} cannot read"
-        print(f"{cannot} (it knows a to z): set `backbone` to one that can.")
+        print(f"{foreign:.0%} of the texts are in a script that {BACKBONE} cannot read.")
+        print("It knows the letters a to z: set `backbone` to one that can.")
     print(f"Next: gpt2news report --profile {args.name}")
     return 0
-
-
-def _wrong(command: str, error: Exception) -> int:
-    print(f"gpt2news {command}: {error}", file=sys.stderr)
-    return 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--data", required=True, help="a .csv, .jsonl or .parquet file")
     own.add_argument("--text", default="text", help="column of the texts (%(default)s)")
     own.add_argument("--label", default="topic", help="column of the topics (%(default)s)")
-    own.set_defaults(run=_new_profile, folder=None)
+    own.set_defaults(run=_new_profile)
 
     serving.add_commands(commands)
     cloud.add_commands(commands)
@@ -87,9 +74,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point of the console script; returns the exit code."""
+    """Entry point of the console script; returns the exit code, 2 for what cannot be done."""
     args = parser().parse_args(argv)
-    return args.run(args)
+    try:
+        return args.run(args)
+    except (ValueError, OSError) as error:
+        print(f"gpt2news {args.command}: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -37,19 +37,19 @@ def fingerprint(
 
 
 def code_behind(chapter: str, sources: list[str], notebooks: Path) -> set[Path]:
-    """The files that Python sources import from lib/, directly or not, and a chapter's companions.
+    """What Python sources import from lib/, directly or not, and the companions of a chapter.
 
     A YAML file beside a module, of the same name, belongs to it.
     """
     companions = set(notebooks.glob(f"*/{chapter.partition('_')[2]}.py"))
-    # It looks nowhere else: what is installed counts by the versions of run.json, not by its code.
+    # It looks nowhere else: the packages that are installed do not count.
     finder = ModuleFinder(path=[str(LIBRARY), str(notebooks)])
     main = finder.add_module("__main__")
     for source in [*sources, *(path.read_text(encoding="utf-8") for path in companions)]:
         try:
             finder.scan_code(compile(source, chapter, "exec"), main)
         except (SyntaxError, ImportError):
-            continue  # a magic, or a mistake, which the chapter itself will show
+            continue  # a magic, or a mistake that the run will show
     files = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
     files |= companions
     beside = {path.with_suffix(".yaml") for path in files}

@@ -31,16 +31,13 @@ def check(gates: list[str], metrics: dict) -> list[dict]:
     """Each gate against what a run recorded: `gate`, `value`, `passed`, `why`.
 
     What is not there, or is not a number, does not pass; `why` says so, and is empty otherwise.
-
-    Raises:
-        ReportError: a gate is not written as `path operator number`.
     """
     results = []
     for line in gates:
         match = FORM.fullmatch(line) if isinstance(line, str) else None
         if not match:
             form = "path operator number, say test.accuracy.low >= 0.9"
-            raise ReportError(f"gate {line!r}: write it as {form} ({' '.join(OPERATORS)})")
+            raise ReportError(f"gate {line!r}: write it as {form}")
         path, sign, bound = match[1], match[2], float(match[3])
         value, why = _look_up(path, metrics)
         passed = value is not None and OPERATORS[sign](value, bound)
@@ -50,10 +47,10 @@ def check(gates: list[str], metrics: dict) -> list[dict]:
 
 
 def check_names(gates: list) -> None:
-    """Refuse gates that cannot be read, or name what no chapter records, before anything runs.
+    """Refuse gates that name what no chapter records, before anything runs.
 
     Raises:
-        ReportError: the first such gate, and why.
+        ReportError: such a gate, or one that cannot be read; it says why.
     """
     if not isinstance(gates, list):
         raise ReportError("gates is a list of lines such as `- test.accuracy.low >= 0.9`")
@@ -68,7 +65,7 @@ def check_names(gates: list) -> None:
 def _look_up(path: str, metrics: dict) -> tuple[float | None, str]:
     """The number at a path such as `test.accuracy.low`, and why there is none.
 
-    Where `metrics` has None on the way the reason is empty: a value that is not known.
+    Where `metrics` has None on the way, the value is not known, and no reason is given.
     """
     node = metrics
     for key in path.split("."):

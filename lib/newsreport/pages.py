@@ -18,13 +18,12 @@ from newsreport.profiles import TEMPLATES
 
 NO_RESULTS = {name: None for sections in gates.SECTIONS.values() for name in sections}
 NO_ANSWER = "No answer yet"
-STUB_NOTE = "*In the notebook, a cell under each question checks your answer.*"
 BADGE = re.compile(r"\[!\[([^\]]*)\]\([^)]*\)\](?=\()")
 CHAPTER_LINK = re.compile(rf"\]\(({'|'.join(CHAPTERS)})\.ipynb\)")
 
 
 def read_json(path: Path) -> dict:
-    """The object in a JSON file; {} where the file is missing, broken, or holds something else."""
+    """The object in a JSON file; {} where there is none that can be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -37,15 +36,8 @@ def _write(target: Path, content: str) -> None:
         part.write_text(content, encoding="utf-8")
 
 
-# --- a chapter ---------------------------------------------------------------------------------
-
-
 def render_chapter(run: Run, chapter: str, notebook: nbformat.NotebookNode) -> None:
-    """Write `<chapter>.html` of an executed notebook, as a reader wants it.
-
-    Code is folded away, links lead to the other pages, what only a learner at the keyboard needs
-    is left out.
-    """
+    """Write `<chapter>.html` of an executed notebook: code folded away, links to other pages."""
     notebook = copy.deepcopy(notebook)
     notebook.cells = _for_readers(notebook.cells)
     folders = TEMPLATES.loader.searchpath
@@ -67,10 +59,10 @@ def render_chapter(run: Run, chapter: str, notebook: nbformat.NotebookNode) -> N
 def _for_readers(cells: list) -> list:
     """The cells without set-up and record, and with one note for the unanswered exercises.
 
-    Code that printed and drew nothing goes in front of the code after it: one fold for the reader
-    instead of a stack of them.
+    Code that has shown nothing goes in front of the code after it: one fold, not a stack.
     """
-    note = nbformat.v4.new_markdown_cell(STUB_NOTE)
+    told = "*In the notebook, a cell under each question checks your answer.*"
+    note = nbformat.v4.new_markdown_cell(told)
     kept, waiting = [], False  # waiting: code at the end of `kept` that has shown nothing yet
     for cell in cells:
         tags = set(cell.metadata.get("tags", []))
@@ -90,16 +82,8 @@ def _for_readers(cells: list) -> list:
     return kept
 
 
-# --- the index of a run, and the list of all runs -----------------------------------------------
-
-
 def render_run(run: Run, record: dict) -> None:
-    """Write `index.html`; every number on it is read from metrics.json.
-
-    Args:
-        run: whose folder has metrics.json, and the chapters' pages beside it.
-        record: what run.json holds.
-    """
+    """Write `index.html` from what run.json holds; every number is read from metrics.json."""
     complete = all(state["status"] == "done" for state in record["chapters"].values())
     page = TEMPLATES.get_template("index.html.j2").render(
         run=record,
@@ -125,15 +109,10 @@ def write_list(root: Path | None = None) -> Path:
     return root / "index.html"
 
 
-# --- the model card -----------------------------------------------------------------------------
-
-
 def card(metrics: dict, kind: str) -> str:
-    """The card of a run's model, Markdown with a YAML head; every number is from `metrics`.
+    """The card of a model, Markdown with a YAML head; every number is from the run's metrics.
 
-    Args:
-        metrics: with the sections `dataset`, `split`, `model`, `test` and `baseline`.
-        kind: `model` (torch) or `onnx` (to serve).
+    `kind` is `model` (torch) or `onnx` (to serve).
     """
     return TEMPLATES.get_template("card.md.j2").render({**NO_RESULTS, **metrics, "kind": kind})
 

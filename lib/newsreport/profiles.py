@@ -56,12 +56,7 @@ Loader.add_implicit_resolver(
 
 
 def load_profile(name: str, sets: tuple[str, ...] = (), notebooks: Path = NOTEBOOKS) -> Profile:
-    """Read a profile and hold it against the notebooks.
-
-    Args:
-        name: of a YAML file in `notebooks/profiles`, without .yaml.
-        sets: overrides such as `03_finetune.epochs=1`.
-        notebooks: their folder.
+    """Read `profiles/<name>.yaml`, put overrides over it, and hold all against the notebooks.
 
     Raises:
         ReportError: an unknown profile, chapter or parameter, a wrong value, or a gate that cannot
@@ -77,8 +72,11 @@ def load_profile(name: str, sets: tuple[str, ...] = (), notebooks: Path = NOTEBO
     limits = _mapping(sections.pop("time_limit", None), "time_limit")
     written = {chapter: _mapping(values, chapter) for chapter, values in sections.items()}
     for item in sets:
-        chapter, parameter, value = _parse_set(item)
-        written.setdefault(chapter, {})[parameter] = value
+        match = re.fullmatch(r"([^.=]+)\.([^=]+)=(.*)", item, re.DOTALL)
+        if not match:
+            raise ReportError(f"--set {item}: write it as chapter.parameter=value")
+        chapter, parameter, value = match.groups()
+        written.setdefault(chapter, {})[parameter] = _read_yaml(value, f"--set {item}")
     for chapter in (*limits, *written):
         if chapter not in CHAPTERS:
             raise ReportError(f"no notebook {chapter!r}; there are {', '.join(CHAPTERS)}")
@@ -114,16 +112,6 @@ def _mapping(value: object, where: str) -> dict:
     return dict(value or {})
 
 
-def _parse_set(item: str) -> tuple[str, str, object]:
-    """Chapter, parameter and value of an override."""
-    target, equals, value = item.partition("=")
-    chapter, dot, parameter = target.partition(".")
-    if not (equals and dot):
-        example = "03_finetune.epochs=1"
-        raise ReportError(f"--set {item}: write it as chapter.parameter=value, say {example}")
-    return chapter, parameter, _read_yaml(value, f"--set {item}")
-
-
 def _check_value(name: str, value: object, default: object) -> None:
     """The kind of the default, finite, and not below zero where the default is not."""
     given, wanted = type(value).__name__, type(default).__name__
@@ -139,29 +127,20 @@ def _check_value(name: str, value: object, default: object) -> None:
 
 
 def check_new(name: str, folder: Path) -> Path:
-    """The file that a new profile of this name would be written to.
-
-    Raises:
-        ReportError: it cannot be a name, or there is such a profile.
-    """
+    """The file of a new profile of this name; a ReportError when there can be none."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        form = "letters, digits, - and _ make the name of a profile, such as mynews"
-        raise ReportError(f"{name!r}: {form}")
+        raise ReportError(f"{name!r}: letters, digits, - and _ make the name of a profile")
     target = folder / f"{name}.yaml"
     if target.exists():
-        way_out = "delete it, or choose another name"
-        raise ReportError(f"{target.name} is there already and was not changed; {way_out}")
+        raise ReportError(f"{target.name} is there already and was not changed; delete it first")
     return target
 
 
 def new_profile(target: Path, corpus, data: Path, text: str, label: str) -> None:
     """Write a profile with settings that fit the number and the length of the texts.
 
-    Args:
-        target: where to; `check_new` gives it.
-        corpus: a DataFrame with `text` and `topic`, as `gpt2news.explore.load_corpus` gives it.
-        data: the file that it was read from.
-        text, label: names of the columns in that file.
+    `corpus` is what `gpt2news.explore.load_corpus` read from the columns `text` and `label` of the
+    file `data`; `target` is what `check_new` gave.
     """
     content = TEMPLATES.get_template("profile.yaml.j2").render(
         name=target.stem,

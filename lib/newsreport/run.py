@@ -1,8 +1,8 @@
 """Run the five notebooks in order with papermill; a chapter that would come out the same is kept.
 
-The rule is that of `make`: a chapter depends on its notebook, its parameters, the code that it
-imports and the files that its parameters name. When one of these has changed, or something that the
-chapter made is gone, it runs again, and so does every chapter after it.
+As with `make`: when its notebook, its parameters, the code that it imports or a file that its
+parameters name has changed, or something that it made is gone, a chapter runs again, and so does
+every chapter after it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import platform
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +30,6 @@ from newsreport.pages import read_json, render_chapter, render_run, write_cards,
 from newsreport.profiles import Profile
 
 PACKAGES = ("torch", "transformers", "tokenizers", "onnxruntime", "scikit-learn", "pandas")
-VERSIONS = {package: version(package) for package in (*PACKAGES, "papermill")}
 
 
 def run_report(
@@ -39,18 +37,12 @@ def run_report(
     name: str | None = None,
     fresh: bool = False,
     corpora: dict[str, Path] | None = None,
-    say: Callable[[str], None] = print,
+    say=print,
 ) -> int:
-    """Run the chapters that need it and render all; returns the exit code.
+    """Run what has to run and render all; returns the exit code.
 
-    0: all is well, 1: a chapter failed, 3: a gate is not met.
-
-    Args:
-        profile: what `load_profile` gives.
-        name: folder under reports/; the profile's name when None.
-        fresh: run every chapter, changed or not.
-        corpora: name -> file, for the names of corpora that the profile uses.
-        say: called with each line of progress.
+    0: all is well, 1: a chapter failed, 3: a gate is not met. `name` is that of the folder under
+    reports/, `corpora` has the files behind the corpora that the profile names.
 
     Raises:
         ReportError: the name cannot be used, chapters would read different corpora, or the same
@@ -72,8 +64,8 @@ def run_report(
             render_run(run, record)
             write_list()
     except Timeout:
-        way_out = "wait for it, or give this one another --name"
-        raise ReportError(f"a run into reports/{name} is going on; {way_out}") from None
+        going_on = f"a run into reports/{name} is going on"
+        raise ReportError(f"{going_on}; wait for it, or choose another --name") from None
     return _verdict(run, record, time.monotonic() - began, say)
 
 
@@ -89,11 +81,11 @@ def _check_one_corpus(profile: Profile, corpora: dict[str, Path]) -> None:
 
 
 def _run_chapters(run: Run, profile: Profile, fresh: bool, corpora: dict, say) -> dict:
-    """Bring every chapter up to date; returns what run.json holds."""
+    """Bring all up to date; returns what run.json holds."""
     earlier = read_json(run.path("run.json")).get("chapters") or {}
     record = _facts(run, profile)
     states = record["chapters"]
-    run_the_rest, failed = fresh, False
+    failed = False
     for number, chapter in enumerate(CHAPTERS, 1):
         if failed:
             states[chapter] = {"status": "not run", "seconds": None}
@@ -101,11 +93,11 @@ def _run_chapters(run: Run, profile: Profile, fresh: bool, corpora: dict, say) -
         label = f"[{number}/{len(CHAPTERS)}] {chapter}"
         values = record["parameters"][chapter]
         key = fingerprint(run, chapter, values, profile.notebooks, corpora)
-        if not run_the_rest and _is_current(run, earlier.get(chapter), key):
+        if not fresh and _is_current(run, earlier.get(chapter), key):
             states[chapter] = earlier[chapter]
             say(f"{label}: unchanged, kept")
             continue
-        run_the_rest = True
+        fresh = True  # all that follow run, too
         _forget_from(run, chapter)
         # On record before it starts: a run that is killed goes on with this chapter.
         states[chapter] = {"status": "running", "seconds": None}
@@ -124,7 +116,7 @@ def _run_chapters(run: Run, profile: Profile, fresh: bool, corpora: dict, say) -
 
 
 def _is_current(run: Run, state: dict | None, key: str) -> bool:
-    """Did it end well, from what it would start from now, and is all that it made still here?"""
+    """Did it end well, from the same start, and is all it made still here?"""
     if not state or state.get("status") != "done" or state.get("fingerprint") != key:
         return False
     return all(run.path(made).exists() for made in state["made"])
@@ -142,10 +134,7 @@ def _forget_from(run: Run, chapter: str) -> None:
 
 
 def _run_chapter(run: Run, notebook: Path, values: dict, limit: float | None, say) -> dict:
-    """Execute one notebook into the run's folder and render its page; returns its state.
-
-    Whatever the notebook does, nothing is raised: `error` in the state says it in one line.
-    """
+    """Execute one notebook and render its page; returns its state, which has any `error`."""
     started = time.time()
     with atomic(run.path("notebooks", notebook.name)) as part:
         error = _execute(notebook, part, values, limit, say)
@@ -188,8 +177,7 @@ def _execute(notebook: Path, target: Path, values: dict, limit: float | None, sa
         except PapermillExecutionError as error:
             return f"{error.ename}: {error.evalue}"
         except CellTimeoutError:
-            key = f"time_limit.{notebook.stem}"
-            return f"over its time limit of {limit:.0f} s (profile key {key})"
+            return f"over its time limit of {limit:.0f} s; `time_limit` of the profile sets it"
         except RuntimeError as error:
             if last_try or isinstance(error, DeadKernelError):
                 return f"{error}; out of memory is the usual cause"
@@ -214,7 +202,7 @@ def _verdict(run: Run, record: dict, seconds: float, say) -> int:
 
 
 def _facts(run: Run, profile: Profile) -> dict:
-    """What run.json says of a run before any chapter has run."""
+    """What run.json says before a chapter has run."""
     command = ["gpt2news", "report", "--profile", profile.name]
     if run.name != profile.name:
         command += ["--name", run.name]
@@ -231,7 +219,7 @@ def _facts(run: Run, profile: Profile) -> dict:
         "revision": git.stdout.strip() or "not a git checkout",
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": f"{system}, Python {platform.python_version()}",
-        "versions": VERSIONS,
+        "versions": {package: version(package) for package in (*PACKAGES, "papermill")},
         "parameters": {
             chapter: {**values, "run": run.name} for chapter, values in profile.parameters.items()
         },

@@ -26,8 +26,14 @@ def test_values():
 @pytest.mark.parametrize(
     ("gate", "why"),
     [
-        ("deploy.size_mb <= 10", "no 'deploy.size_mb': instead of 'size_mb' it has accuracy_drop, same"),
-        ("errors.n <= 10", "metrics.json has no 'errors.n': instead of 'errors' it has profile, test"),
+        (
+            "deploy.size_mb <= 10",
+            "no 'deploy.size_mb': instead of 'size_mb' it has accuracy_drop, same",
+        ),
+        (
+            "errors.n <= 10",
+            "metrics.json has no 'errors.n': instead of 'errors' it has profile, test",
+        ),
         ("test.accuracy.low.n >= 0", "no 'test.accuracy.low.n': instead of 'n' it has no parts"),
         ("test.accuracy >= 0", "test.accuracy is not a number; it has value, low, high"),
         ("deploy.accuracy_drop != 0", "deploy.accuracy_drop is not a number"),
@@ -48,7 +54,10 @@ def test_a_null_does_not_pass():
 @pytest.mark.parametrize(
     ("gate", "message"),
     [
-        ("test.acuracy.low >= 0.9", "no 'test.acuracy.low': instead of 'acuracy' it has n, accuracy"),
+        (
+            "test.acuracy.low >= 0.9",
+            "no 'test.acuracy.low': instead of 'acuracy' it has n, accuracy",
+        ),
         ("tests.accuracy.low >= 0.9", "instead of 'tests' it has profile, dataset"),
         ("test.accuracy >= 0.9", "test.accuracy is not a number; it has value, low, high"),
         ("verdict >= 1", "verdict is not a number"),

@@ -176,7 +176,9 @@ def test_a_gate_that_is_not_met_ends_with_3_and_is_named_with_its_value(finished
     assert all(entry["status"] == "done" for entry in record["chapters"].values())
     assert "FAILED in" in said
     assert "gate split.leaked_near == 0: not met, the value is 2" in said
-    lacking = "metrics.json has no 'test.accuracy.low': instead of 'test' it has profile, seconds, split"
+    lacking = (
+        "metrics.json has no 'test.accuracy.low': instead of 'test' it has profile, seconds, split"
+    )
     assert f"gate test.accuracy.low >= 0.5: not met, {lacking}" in said
     assert "gate split.train" not in said
     index = (folder / "index.html").read_text()
