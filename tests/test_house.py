@@ -225,8 +225,7 @@ def test_the_number_is_the_name(chapter):
 def test_the_five_chapters_are_numbered_in_order_and_have_pages():
     assert [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))] == list(CHAPTERS)
     from newsreport.gates import SECTIONS
-    from newsreport.pages import PURPOSES
 
-    assert tuple(SECTIONS) == tuple(PURPOSES) == CHAPTERS
+    assert tuple(SECTIONS) == CHAPTERS
     numbers = [int(chapter.partition("_")[0]) for chapter in CHAPTERS]
     assert all(b - a == 1 for a, b in pairwise(numbers))

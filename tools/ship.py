@@ -43,7 +43,7 @@ def ship(source: Path, metrics: dict, out: Path = OUT) -> None:
             shutil.copy(source / name, part / name)
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         (part / "metrics.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        card(kept, "onnx").save(part / "README.md")
+        (part / "README.md").write_text(card(kept, "onnx"), encoding="utf-8")
 
 
 def main() -> int:

@@ -5,60 +5,42 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 
 def _report(args: argparse.Namespace) -> int:
-    """0, 1 for a failed chapter, 2 for a wrong call, 3 for a gate that is not met."""
+    """0, 1 for a failed chapter, 3 for a gate that is not met."""
     from gpt2news.explore import locate
     from newsreport.profiles import load_profile
 
-    try:
-        profile = load_profile(args.profile, tuple(args.set))
-        named = {values.get("dataset") for values in profile.parameters.values()}
-        # A download, or its failure, belongs before the first chapter.
-        corpora = {name: locate(name) for name in named if name}
-        from newsreport.run import run_report
+    profile = load_profile(args.profile, tuple(args.set))
+    named = {values.get("dataset") for values in profile.parameters.values()}
+    # A download, or its failure, belongs before the first chapter.
+    corpora = {name: locate(name) for name in named if name}
+    from newsreport.run import run_report
 
-        return run_report(profile, args.name, args.fresh, corpora, _say)
-    except (ValueError, OSError) as error:
-        return _wrong("report", error)
+    # Whoever reads a pipe wants to know at once.
+    return run_report(profile, args.name, args.fresh, corpora, partial(print, flush=True))
 
 
 def _new_profile(args: argparse.Namespace) -> int:
-    from gpt2news.explore import SOURCES, load_corpus, locate
-    from gpt2news.explore import unread as is_unread
+    from gpt2news.explore import SOURCES, load_corpus, locate, unread
     from newsreport.profiles import BACKBONE, NOTEBOOKS, ReportError, check_new, new_profile
 
-    folder = args.folder or NOTEBOOKS / "profiles"
-    try:
-        check_new(args.name, folder)
-        if args.data in ("sample", *SOURCES):
-            own = "--data takes a .csv, .jsonl or .parquet file"
-            raise ReportError(f"{args.data} has a profile of its own already; {own}")
-        corpus = load_corpus(args.data, args.text, args.label)
-        path = locate(args.data).resolve()
-        written = new_profile(args.name, corpus, path, args.text, args.label, folder)
-    except (ValueError, OSError) as error:
-        return _wrong("new-profile", error)
-    topics, foreign = corpus["topic"].nunique(), corpus["text"].map(is_unread).mean()
-    print(f"{len(corpus):,} texts, {topics} topics. Written: {written}")
+    target = check_new(args.name, NOTEBOOKS / "profiles")
+    if args.data in ("sample", *SOURCES):
+        raise ReportError(f"{args.data} has a profile of its own already; --data takes a file")
+    corpus = load_corpus(args.data, args.text, args.label)
+    new_profile(target, corpus, locate(args.data).resolve(), args.text, args.label)
+    topics, foreign = corpus["topic"].nunique(), corpus["text"].map(unread).mean()
+    print(f"{len(corpus):,} texts, {topics} topics. Written: {target}")
     if topics > 50:
-        question = f"Is {args.label!r} the label column?"
-        print(f"More than 50 topics: the figures were made for fewer. {question}")
+        print(f"Figures are made for 50 topics at most. Is {args.label!r} the label column?")
     if foreign > 0.1:
-        unread = f"{foreign:.0%} of the texts are in a script that {BACKBONE} cannot read"
-        print(f"{unread} (it knows a to z): set `backbone` to one that can.")
+        print(f"{foreign:.0%} of the texts are in a script that {BACKBONE} cannot read.")
+        print("It knows the letters a to z: set `backbone` to one that can.")
     print(f"Next: gpt2news report --profile {args.name}")
     return 0
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _wrong(command: str, error: Exception) -> int:
-    print(f"gpt2news {command}: {error}", file=sys.stderr)
-    return 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,21 +54,19 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(dest="command", required=True)
 
     report = commands.add_parser("report", help="run the five notebooks and make the report")
-    profile = "a file of notebooks/profiles (default: %(default)s)"
-    report.add_argument("--profile", default="quick", help=profile)
+    report.add_argument("--profile", default="quick", help="of notebooks/profiles (%(default)s)")
     report.add_argument("--name", help="folder under reports/ (default: the profile's name)")
     report.add_argument("--fresh", action="store_true", help="run every chapter, changed or not")
     form = "CHAPTER.PARAMETER=VALUE"
-    change = "change one value; can be repeated"
-    report.add_argument("--set", action="append", default=[], metavar=form, help=change)
+    report.add_argument("--set", action="append", default=[], metavar=form, help="can be repeated")
     report.set_defaults(run=_report)
 
     own = commands.add_parser("new-profile", help="write a profile for a corpus of your own")
     own.add_argument("name", help="of the profile, and of its folder under reports/")
     own.add_argument("--data", required=True, help="a .csv, .jsonl or .parquet file")
-    own.add_argument("--text", default="text", help="column of the texts (default: %(default)s)")
-    own.add_argument("--label", default="topic", help="column of the topics (default: %(default)s)")
-    own.set_defaults(run=_new_profile, folder=None)
+    own.add_argument("--text", default="text", help="column of the texts (%(default)s)")
+    own.add_argument("--label", default="topic", help="column of the topics (%(default)s)")
+    own.set_defaults(run=_new_profile)
 
     serving.add_commands(commands)
     cloud.add_commands(commands)
@@ -94,9 +74,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point of the console script; returns the exit code."""
+    """Entry point of the console script; returns the exit code, 2 for what cannot be done."""
     args = parser().parse_args(argv)
-    return args.run(args)
+    try:
+        return args.run(args)
+    except (ValueError, OSError) as error:
+        print(f"gpt2news {args.command}: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -8,36 +8,35 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
+import jinja2
 import yaml
 
 from gpt2news.run import CHAPTERS, ROOT, atomic, parameters_of
 from newsreport.gates import ReportError, check_names
 
 NOTEBOOKS = ROOT / "notebooks"
-TEMPLATES = Path(__file__).parent / "templates"
 BACKBONE = "models/gpt2-mini"  # of a new profile
-LENGTHS = (64, 128, 256, 512)
+# The one environment of all templates. A name that a template misspells is an error, not a gap.
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=jinja2.select_autoescape(["html.j2"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile, checked.
+    """A profile, checked."""
 
-    Attributes:
-        name: of its file in `notebooks/profiles`.
-        sets: the overrides of the command line, as they were written.
-        notebooks: the folder of the notebooks it is for.
-        parameters: chapter -> all parameters but `run`: the profile's values over the defaults.
-        time_limits: chapter -> seconds, for those that have one.
-        gates: lines such as `test.accuracy.low >= 0.9`.
-    """
-
-    name: str
-    sets: tuple[str, ...]
-    notebooks: Path
-    parameters: dict[str, dict]
-    time_limits: dict[str, float]
-    gates: list[str]
+    name: str  # of its file in `notebooks/profiles`
+    sets: tuple[str, ...]  # the overrides of the command line, as they were written
+    notebooks: Path  # the folder of the notebooks it is for
+    parameters: dict[str, dict]  # chapter -> all but `run`: the profile's values over the defaults
+    time_limits: dict[str, float]  # chapter -> seconds, for those that have one
+    gates: list[str]  # lines such as `test.accuracy.low >= 0.9`
 
 
 class Loader(yaml.SafeLoader):
@@ -56,30 +55,8 @@ Loader.add_implicit_resolver(
 )
 
 
-def _read_yaml(text: str, where: str) -> object:
-    try:
-        return yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ReportError(f"{where}: it cannot be read as YAML: {reason}") from error
-
-
-def _mapping(value: object, where: str, example: str) -> dict:
-    """`value` as a dict; nothing written counts as an empty one."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ReportError(f"{where} holds {value!r:.60}; lines such as `{example}` are needed")
-    return value
-
-
 def load_profile(name: str, sets: tuple[str, ...] = (), notebooks: Path = NOTEBOOKS) -> Profile:
-    """Read a profile and hold it against the notebooks.
-
-    Args:
-        name: of a YAML file in `notebooks/profiles`, without .yaml.
-        sets: overrides such as `03_finetune.epochs=1`.
-        notebooks: their folder.
+    """Read `profiles/<name>.yaml`, put overrides over it, and hold all against the notebooks.
 
     Raises:
         ReportError: an unknown profile, chapter or parameter, a wrong value, or a gate that cannot
@@ -88,127 +65,91 @@ def load_profile(name: str, sets: tuple[str, ...] = (), notebooks: Path = NOTEBO
     files = {path.stem: path for path in (notebooks / "profiles").glob("*.yaml")}
     if name not in files:
         raise ReportError(f"no profile {name!r}; there are {', '.join(sorted(files))}")
-    where = f"profile {name}"
     content = _read_yaml(files[name].read_text(encoding="utf-8"), files[name].name)
-    content = dict(_mapping(content, where, "03_finetune: {epochs: 5}"))
-    limits = _mapping(content.pop("time_limit", None), f"{where}: time_limit", "03_finetune: 900")
-    gates = content.pop("gates", None) or []
-    _check_chapters(limits, f"{where}: time_limit")
-    _check_chapters(content, where)
+    sections = _mapping(content, f"profile {name}")
+    gates = sections.pop("gates", None) or []
+    check_names(gates)
+    limits = _mapping(sections.pop("time_limit", None), "time_limit")
+    written = {chapter: _mapping(values, chapter) for chapter, values in sections.items()}
+    for item in sets:
+        match = re.fullmatch(r"([^.=]+)\.([^=]+)=(.*)", item, re.DOTALL)
+        if not match:
+            raise ReportError(f"--set {item}: write it as chapter.parameter=value")
+        chapter, parameter, value = match.groups()
+        written.setdefault(chapter, {})[parameter] = _read_yaml(value, f"--set {item}")
+    for chapter in (*limits, *written):
+        if chapter not in CHAPTERS:
+            raise ReportError(f"no notebook {chapter!r}; there are {', '.join(CHAPTERS)}")
     for chapter, limit in limits.items():
         if type(limit) not in (int, float) or not 0 < limit < math.inf:
-            raise ReportError(f"{where}: time_limit of {chapter} is {limit!r}; seconds are needed")
-    if not isinstance(gates, list):
-        raise ReportError(f"{where}: gates is a list of lines such as `- test.accuracy.low >= 0.9`")
-    try:
-        check_names(gates)
-    except ReportError as error:
-        raise ReportError(f"{where}: {error}") from None
-    written = {
-        chapter: dict(_mapping(values, f"{where}: {chapter}", "epochs: 5"))
-        for chapter, values in content.items()
-    }
-    for item in sets:
-        chapter, parameter, value = _parse_set(item)
-        written.setdefault(chapter, {})[parameter] = value
-    _check_chapters(written, where)
+            raise ReportError(f"time_limit of {chapter} is {limit!r}; seconds are needed")
     parameters = {}
     for chapter in CHAPTERS:
+        defaults = parameters_of(notebooks / f"{chapter}.ipynb")
+        defaults.pop("run", None)
         values = written.get(chapter, {})
-        parameters[chapter] = _over_defaults(notebooks / f"{chapter}.ipynb", values)
+        for parameter, value in values.items():
+            if parameter not in defaults:
+                known = ", ".join(defaults)
+                raise ReportError(f"{chapter} has no parameter {parameter!r}; it has {known}")
+            _check_value(f"{chapter}.{parameter}", value, defaults[parameter])
+        parameters[chapter] = {**defaults, **values}
     return Profile(name, tuple(sets), notebooks, parameters, limits, gates)
 
 
-def _over_defaults(notebook: Path, values: dict) -> dict:
-    """All parameters of a notebook but `run`: `values`, checked, over its defaults."""
-    defaults = parameters_of(notebook)
-    defaults.pop("run", None)
-    for parameter, value in values.items():
-        if parameter not in defaults:
-            known = ", ".join(defaults)
-            raise ReportError(f"{notebook.stem} has no parameter {parameter!r}; it has {known}")
-        _check_value(f"{notebook.stem}.{parameter}", value, defaults[parameter])
-    return {**defaults, **values}
+def _read_yaml(text: str, where: str) -> object:
+    try:
+        return yaml.load(text, Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ReportError(f"{where}: it cannot be read as YAML: {reason}") from error
 
 
-def _check_chapters(content: dict, where: str) -> None:
-    for chapter in content:
-        if chapter not in CHAPTERS:
-            raise ReportError(f"{where}: no notebook {chapter!r}; there are {', '.join(CHAPTERS)}")
-
-
-def _parse_set(item: str) -> tuple[str, str, object]:
-    target, equals, value = item.partition("=")
-    chapter, dot, parameter = target.partition(".")
-    if not (equals and dot):
-        example = "03_finetune.epochs=1"
-        raise ReportError(f"--set {item}: write it as chapter.parameter=value, say {example}")
-    return chapter, parameter, _read_yaml(value, f"--set {item}")
+def _mapping(value: object, where: str) -> dict:
+    """A copy of `value`, which must be a dict; nothing written counts as an empty one."""
+    if value is not None and not isinstance(value, dict):
+        raise ReportError(f"{where} holds {value!r:.60}; lines such as `name: value` are needed")
+    return dict(value or {})
 
 
 def _check_value(name: str, value: object, default: object) -> None:
     """The kind of the default, finite, and not below zero where the default is not."""
     given, wanted = type(value).__name__, type(default).__name__
-    whole_for_real = (given, wanted) == ("int", "float")
-    if given != wanted and not whole_for_real:
-        raise ReportError(
-            f"{name} = {value!r}: {given} given, {wanted} needed (default {default!r})"
-        )
-    if given == "float" and not math.isfinite(value):
-        raise ReportError(f"{name} = {value!r}: a finite number is needed (default {default!r})")
-    if given in ("int", "float") and value < 0 <= default:
-        raise ReportError(f"{name} = {value!r}: it cannot be below 0 (default {default!r})")
+    problem = ""
+    if given != wanted and (given, wanted) != ("int", "float"):
+        problem = f"{given} given, {wanted} needed"
+    elif given == "float" and not math.isfinite(value):
+        problem = "a finite number is needed"
+    elif given in ("int", "float") and value < 0 <= default:
+        problem = "it cannot be below 0"
+    if problem:
+        raise ReportError(f"{name} = {value!r}: {problem} (default {default!r})")
 
 
 def check_new(name: str, folder: Path) -> Path:
-    """The file that a new profile of this name would be written to.
-
-    Raises:
-        ReportError: it cannot be a name, or there is such a profile.
-    """
+    """The file of a new profile of this name; a ReportError when there can be none."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        form = "letters, digits, - and _ make the name of a profile, such as mynews"
-        raise ReportError(f"{name!r}: {form}")
+        raise ReportError(f"{name!r}: letters, digits, - and _ make the name of a profile")
     target = folder / f"{name}.yaml"
     if target.exists():
-        way_out = "delete it, or choose another name"
-        raise ReportError(f"{target.name} is there already and was not changed; {way_out}")
+        raise ReportError(f"{target.name} is there already and was not changed; delete it first")
     return target
 
 
-def new_profile(name: str, corpus, data: Path, text: str, label: str, folder: Path) -> Path:
-    """Write a profile with settings that fit the size of a corpus; returns its path.
+def new_profile(target: Path, corpus, data: Path, text: str, label: str) -> None:
+    """Write a profile with settings that fit the number and the length of the texts.
 
-    Args:
-        name: of the profile.
-        corpus: a DataFrame with `text` and `topic`, as `gpt2news.explore.load_corpus` gives it.
-        data: the file that it was read from.
-        text, label: names of the columns in that file.
-        folder: where profiles lie.
-
-    Raises:
-        ReportError: see `check_new`.
+    `corpus` is what `gpt2news.explore.load_corpus` read from the columns `text` and `label` of the
+    file `data`; `target` is what `check_new` gave.
     """
-    from jinja2 import Template
-    from tokenizers import Tokenizer
-
-    target = check_new(name, folder)
-    tokenizer = Tokenizer.from_file(str(ROOT / BACKBONE / "tokenizer.json"))
-    tokenizer.no_truncation()
-    lengths = sorted(len(each.ids) for each in tokenizer.encode_batch(corpus["text"].tolist()))
-    nine_of_ten = lengths[int(0.9 * (len(lengths) - 1))]
-    template = Template((TEMPLATES / "profile.yaml.j2").read_text(encoding="utf-8"))
-    content = template.render(
-        name=name,
-        file=data.name,
+    content = TEMPLATES.get_template("profile.yaml.j2").render(
+        name=target.stem,
         data=str(data.relative_to(ROOT) if data.is_relative_to(ROOT) else data),
         text=text,
         label=label,
-        rows=len(corpus),
         counts=corpus["topic"].value_counts().tolist(),
         backbone=BACKBONE,
-        max_length=min((n for n in LENGTHS if n >= nine_of_ten), default=LENGTHS[-1]),
+        characters=corpus["text"].str.len().quantile(0.9),
     )
     with atomic(target) as part:
-        part.write_text(content + "\n", encoding="utf-8")
-    return target
+        part.write_text(content, encoding="utf-8")

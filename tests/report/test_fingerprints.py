@@ -29,9 +29,9 @@ def test_a_chapter_depends_on_its_own_module_and_its_companions(chapter):
 
 
 def test_an_early_chapter_does_not_depend_on_a_later_one():
-    files = behind("01_explore") | behind("02_split") | behind("03_finetune")
-    assert "gpt2news/deploy.py" not in files
-    assert not [name for name in files if name.startswith("evaluate/")]
+    first = behind("01_explore") | behind("02_split")
+    assert not [name for name in first if name.startswith(("finetune/", "evaluate/"))]
+    assert "gpt2news/deploy.py" not in first | behind("03_finetune")
 
 
 def test_what_is_imported_by_what_is_imported_counts():
@@ -41,4 +41,18 @@ def test_what_is_imported_by_what_is_imported_counts():
 
 def test_imports_of_other_kinds_do_no_harm():
     sources = ["import os.path", "from . import x", "import numpy as np\nfrom a.b import c"]
-    assert code_behind("nowhere", sources, NOTEBOOKS) == {NOTEBOOKS / "exercises" / "__init__.py"}
+    assert code_behind("nowhere", sources, NOTEBOOKS) == set()
+
+
+def test_a_cell_that_cannot_be_read_leaves_the_others_to_count():
+    files = code_behind("nowhere", ["%matplotlib inline", "1 +", "import gpt2news.run"], NOTEBOOKS)
+    assert "run.py" in {path.name for path in files}
+
+
+def test_every_companion_of_a_chapter_counts_whatever_its_folder(tmp_path):
+    for folder in ("exercises", "anything"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "split.py").write_text("import gpt2news.show")
+    files = code_behind("02_split", [], tmp_path)
+    assert {tmp_path / "exercises" / "split.py", tmp_path / "anything" / "split.py"} <= files
+    assert "show.py" in {path.name for path in files}

@@ -26,9 +26,15 @@ def test_values():
 @pytest.mark.parametrize(
     ("gate", "why"),
     [
-        ("deploy.size_mb <= 10", "no 'size_mb' in deploy; it has accuracy_drop, same"),
-        ("errors.n <= 10", "metrics.json has no 'errors'; it has profile, test"),
-        ("test.accuracy.low.n >= 0", "no 'n' in test.accuracy.low; it has no parts"),
+        (
+            "deploy.size_mb <= 10",
+            "no 'deploy.size_mb': instead of 'size_mb' it has accuracy_drop, same",
+        ),
+        (
+            "errors.n <= 10",
+            "metrics.json has no 'errors.n': instead of 'errors' it has profile, test",
+        ),
+        ("test.accuracy.low.n >= 0", "no 'test.accuracy.low.n': instead of 'n' it has no parts"),
         ("test.accuracy >= 0", "test.accuracy is not a number; it has value, low, high"),
         ("deploy.accuracy_drop != 0", "deploy.accuracy_drop is not a number"),
         ("deploy.same >= 0", "deploy.same is not a number"),
@@ -48,8 +54,11 @@ def test_a_null_does_not_pass():
 @pytest.mark.parametrize(
     ("gate", "message"),
     [
-        ("test.acuracy.low >= 0.9", "metrics.json has no 'acuracy' in test; it has n, accuracy"),
-        ("tests.accuracy.low >= 0.9", "metrics.json has no 'tests'; it has profile, dataset"),
+        (
+            "test.acuracy.low >= 0.9",
+            "no 'test.acuracy.low': instead of 'acuracy' it has n, accuracy",
+        ),
+        ("tests.accuracy.low >= 0.9", "instead of 'tests' it has profile, dataset"),
         ("test.accuracy >= 0.9", "test.accuracy is not a number; it has value, low, high"),
         ("verdict >= 1", "verdict is not a number"),
         ("test.accuracy.low > many", "write it as path operator number"),

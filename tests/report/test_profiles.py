@@ -49,22 +49,25 @@ def test_a_wrong_value_is_refused(tiny, sets, message):
         ("- 03_finetune", "profile p holds ['03_finetune']; lines such as"),
         ("5", "profile p holds 5; lines such as"),
         ("quick", "profile p holds 'quick'; lines such as"),
-        ("03_finetune: [value]", "profile p: 03_finetune holds ['value']; lines such as"),
-        ("03_finetune: 5", "profile p: 03_finetune holds 5; lines such as"),
+        (
+            "03_finetune: [value]",
+            "03_finetune holds ['value']; lines such as `name: value` are needed",
+        ),
+        ("03_finetune: 5", "03_finetune holds 5; lines such as"),
         ("03_finetune: {value: -1}", "03_finetune.value = -1: it cannot be below 0"),
         ("03_finetune: {share: .nan}", "03_finetune.share = nan: a finite number is needed"),
         ("03_finetune: {value: 1, value: 2}", "'value' stands there twice"),
         ("03_finetune: {value: 1}\n03_finetune: {share: 1}", "'03_finetune' stands there twice"),
         ("5: {value: 1}", "no notebook 5; there are 01_explore"),
-        ("time_limit: 5", "profile p: time_limit holds 5; lines such as `03_finetune: 900`"),
-        ("time_limit: abc", "profile p: time_limit holds 'abc'; lines such as"),
+        ("time_limit: 5", "time_limit holds 5; lines such as"),
+        ("time_limit: abc", "time_limit holds 'abc'; lines such as"),
         ("time_limit: {03_finetune: abc}", "time_limit of 03_finetune is 'abc'; seconds are"),
         ("time_limit: {03_finetune: 0}", "time_limit of 03_finetune is 0; seconds are needed"),
         ("time_limit: {03_finetune: .nan}", "time_limit of 03_finetune is nan; seconds are"),
-        ("time_limit: {03_tune: 5}", "profile p: time_limit: no notebook '03_tune'"),
+        ("time_limit: {03_tune: 5}", "no notebook '03_tune'; there are 01_explore"),
         ("gates: split.train >= 7", "gates is a list of lines"),
         ("gates: {a: 1}", "gates is a list of lines"),
-        ("gates: [split.trian >= 7]", "profile p: gate 'split.trian >= 7': metrics.json has no"),
+        ("gates: [split.trian >= 7]", "gate 'split.trian >= 7': metrics.json has no 'split.trian'"),
         ("a: [", "p.yaml: it cannot be read as YAML"),
     ],
 )
@@ -139,15 +142,16 @@ def test_the_command_says_what_is_wrong_and_exits_2(
 
 
 @pytest.fixture
-def make(tmp_path, capsys):
+def make(tmp_path, monkeypatch, capsys):
     """`make(file, text, label)`: the command, into a folder of its own; what it wrote, and said."""
+
+    folder = tmp_path / "notebooks"
+    monkeypatch.setattr("newsreport.profiles.NOTEBOOKS", folder)
 
     def new_profile(data, text="text", label="topic", name="mine"):
         command = ["new-profile", name, "--data", str(data), "--text", text, "--label", label]
-        args = cli.parser().parse_args(command)
-        args.folder = tmp_path / "notebooks" / "profiles"
-        code = args.run(args)
-        file = args.folder / f"{name}.yaml"
+        code = cli.main(command)
+        file = folder / "profiles" / f"{name}.yaml"
         said = capsys.readouterr()
         if code:
             assert said.err.startswith("gpt2news new-profile: ")
@@ -265,7 +269,7 @@ def one_topic(frame: pd.DataFrame) -> pd.DataFrame:
             "mine",
             None,
             ("text", "section"),
-            "no column 'text'; it has 'body', 'section'. Name the columns: --text and --label",
+            "no column 'text'; it has 'body', 'section'. Name the columns: ",
         ),
         ("mine", None, ("section", "body"), "more (is that the label column?)"),
         ("mine", emptied, ("body", "section"), "empty text in row 5"),

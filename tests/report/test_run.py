@@ -130,11 +130,11 @@ def test_a_kernel_that_dies_while_a_cell_runs_is_a_failure(tiny):
     tiny.write("01_explore", "import os\nos._exit(9)")
     code, _, record, _ = tiny.go()
     assert code == 1
-    assert "kernel died" in record["chapters"]["01_explore"]["error"]
+    assert record["chapters"]["01_explore"]["error"].startswith("Kernel died; out of memory")
 
 
-@pytest.mark.parametrize(("deaths", "status"), [(2, "done"), (3, "failed")])
-def test_a_kernel_that_dies_before_it_answers_is_started_again(
+@pytest.mark.parametrize(("deaths", "status"), [(1, "done"), (2, "failed")])
+def test_a_kernel_that_dies_before_it_answers_is_started_once_more(
     tiny, tmp_path, monkeypatch, deaths, status
 ):
     spec = tmp_path / "jupyter" / "kernels" / "python3"
@@ -155,10 +155,10 @@ os.execv(sys.executable, [sys.executable, "-m", "ipykernel_launcher", *sys.argv[
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setattr("jupyter_client.kernelspec.KernelSpecManager.ensure_native_kernel", False)
     tiny.write("02_split", "1 / 0")  # one chapter is enough
-    _, _, record, _ = tiny.go()
+    _, _, record, said = tiny.go()
     state = record["chapters"]["01_explore"]
     assert state["status"] == status
-    assert state["kernel_restarts"] == 2
+    assert said.count("01_explore: Kernel died before replying") == deaths
 
 
 RECORDS = """report.save_metrics(
@@ -176,13 +176,15 @@ def test_a_gate_that_is_not_met_ends_with_3_and_is_named_with_its_value(finished
     assert all(entry["status"] == "done" for entry in record["chapters"].values())
     assert "FAILED in" in said
     assert "gate split.leaked_near == 0: not met, the value is 2" in said
-    lacking = "metrics.json has no 'test'; it has profile, seconds, split"
+    lacking = (
+        "metrics.json has no 'test.accuracy.low': instead of 'test' it has profile, seconds, split"
+    )
     assert f"gate test.accuracy.low >= 0.5: not met, {lacking}" in said
     assert "gate split.train" not in said
     index = (folder / "index.html").read_text()
     told = "<code>split.leaked_near == 0</code>, but the value is 2."
     assert f"A gate is not met:</b> {told}" in index
-    assert "<code>test.accuracy.low &gt;= 0.5</code>, metrics.json has no &#39;test&#39;" in index
+    assert "<code>test.accuracy.low &gt;= 0.5</code>, metrics.json has no &#39;test." in index
     finished.profile("gates: [split.leaked_near <= 2]\n01_explore: {value: 7}\n")
     code, folder, _, said = finished.go()
     assert code == 0
