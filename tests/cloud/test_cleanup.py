@@ -39,7 +39,7 @@ def test_what_cannot_be_removed_is_said_with_the_way_out(cloud, aws, make, monke
     with (
         pytest.raises(
             SageMakerError,
-            match=r"gpt2-news-my-run.* is NOT removed.*AccessDenied.*Run `gpt2news sagemaker cleanup`",
+            match=r"gpt2-news-my-run.* NOT removed.*AccessDenied.*Run `gpt2news sagemaker cleanup`",
         ),
         make(),
     ):
