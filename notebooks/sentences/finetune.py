@@ -116,6 +116,20 @@ def untrained(right: int, n: int, topics: int) -> str:
     )
 
 
+def gap(train: float, val: float, before: float) -> str:
+    """Losses at the end of the loop, on training and validation texts, and before it."""
+    said = f"the last batches have a loss of {train:.2f}, the validation texts one of {val:.2f}"
+    said += f" (before training: {before:.2f}). "
+    if val >= before:
+        said += "Of texts that it has not seen, the model has learned nothing yet. "
+    if train < 0.9 * val:
+        said += (
+            "So few texts are soon learned by heart. What a model can say of others is another "
+            "matter, and the reason why a validation part exists."
+        )
+    return SEE + said.strip()
+
+
 def three_ways(losses: dict[str, float], exact: float, near: float, asserted: bool) -> str:
     """The losses of the loop, of Trainer and of the library."""
     loop, trainer, library = losses.values()

@@ -76,6 +76,22 @@ def test_untrained(right, n, told):
     assert told in say.untrained(right, n, 5)
 
 
+@pytest.mark.parametrize(
+    ("losses", "heart", "nothing"),
+    [
+        ((0.24, 1.45, 1.67), True, False),
+        ((1.67, 1.67, 1.67), False, True),
+        ((0.10, 2.00, 1.67), True, True),
+        ((1.40, 1.45, 1.67), False, False),
+    ],
+    ids=["as measured", "null", "worse than before", "no gap"],
+)
+def test_gap(losses, heart, nothing):
+    said = say.gap(*losses)
+    assert ("learned by heart" in said) == heart
+    assert ("learned nothing yet" in said) == nothing
+
+
 def test_three_ways():
     losses = {"loop": 1.452, "Trainer": 1.452, "library": 1.473}
     said = say.three_ways(losses, 0.01, 0.25, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def locate_backbone(name: str) -> tuple[str, str | None]:
     """
     for folder in (Path(name), ROOT / name):
         if (folder / "config.json").exists():
-            return str(folder), None
+            return os.path.relpath(folder), None  # what is printed of it names no home folder
     hub, _, revision = name.partition("@")
     if name.startswith(("models/", ".", "/")) or hub.count("/") != 1:
         why = "no folder with a config.json there, and not a hub name (owner/name)"
