@@ -1,8 +1,4 @@
-"""Chapters 03 and 05 on Amazon SageMaker, with plain boto3.
-
-`account`: who, where, at what price, and what is missing before money is spent; `jobs`: training;
-`endpoints`: answering; `cleanup`: what exists, and its removal. See deploy/sagemaker/README.md.
-"""
+"""Chapters 03 and 05 on Amazon SageMaker, with plain boto3: see deploy/sagemaker/README.md."""
 
 from newscloud.account import (
     SERVING_IMAGE,
@@ -10,11 +6,12 @@ from newscloud.account import (
     SageMakerError,
     connect,
     dollars,
+    image_uri,
     preflight,
     require,
 )
 from newscloud.cleanup import inventory
-from newscloud.endpoints import endpoint, transform
+from newscloud.endpoints import endpoint
 from newscloud.jobs import train
 
 __all__ = [
@@ -24,9 +21,9 @@ __all__ = [
     "connect",
     "dollars",
     "endpoint",
+    "image_uri",
     "inventory",
     "preflight",
     "require",
     "train",
-    "transform",
 ]

@@ -1,7 +1,7 @@
 """AWS on loopback: moto's server in this process, behind a layer that records calls.
 
 The layer can answer in AWS's place, for what moto cannot: a job that fails, an endpoint that never
-gets healthy, stop_*_job, quotas, policy simulation.
+gets healthy, stop_*_job, quotas.
 """
 
 from __future__ import annotations
@@ -40,22 +40,6 @@ def client(service: str):
     import boto3
 
     return boto3.client(service)
-
-
-def answer_lines(body: dict) -> None:
-    """For `after["CreateTransformJob"]`: what a real job would leave, here each text's length."""
-    s3 = client("s3")
-    place = body["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].removeprefix(
-        f"s3://{BUCKET}/"
-    )
-    lines = (
-        s3.get_object(Bucket=BUCKET, Key=f"{place}texts.jsonl")["Body"].read().decode().splitlines()
-    )
-    out = body["TransformOutput"]["S3OutputPath"].removeprefix(f"s3://{BUCKET}/")
-    content = "".join(
-        json.dumps({"length": len(json.loads(line)["text"])}) + "\n" for line in lines
-    )
-    s3.put_object(Bucket=BUCKET, Key=f"{out}texts.jsonl.out", Body=content.encode())
 
 
 def exists() -> list[str]:
@@ -119,18 +103,6 @@ class Cloud:
         """Bodies of the calls of one operation."""
         return [body for name, body in self.calls if name == operation]
 
-    def passing(self, decision: str) -> Callable[[dict], Reply]:
-        """An answer of iam:SimulatePrincipalPolicy."""
-        body = (
-            '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
-            "<SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated><EvaluationResults>"
-            "<member><EvalActionName>iam:PassRole</EvalActionName>"
-            f"<EvalDecision>{decision}</EvalDecision></member></EvaluationResults>"
-            "</SimulatePrincipalPolicyResult><ResponseMetadata><RequestId>1</RequestId>"
-            "</ResponseMetadata></SimulatePrincipalPolicyResponse>"
-        )
-        return lambda _: (200, "text/xml", body.encode())
-
     def quota(self, name: str, value: float) -> Callable[[dict], Reply]:
         """An answer of service-quotas:ListServiceQuotas."""
         return lambda _: reply(
@@ -146,11 +118,7 @@ class Cloud:
 
     def change(self, kind: str, **facts) -> Callable[[dict], None]:
         """For `after`: the job or endpoint that was just made gets other facts."""
-        key = {
-            "training_jobs": "TrainingJobName",
-            "endpoints": "EndpointName",
-            "transform_jobs": "TransformJobName",
-        }[kind]
+        key = {"training_jobs": "TrainingJobName", "endpoints": "EndpointName"}[kind]
 
         def change(body: dict) -> None:
             for name, value in facts.items():

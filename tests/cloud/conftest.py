@@ -46,7 +46,7 @@ def _read_aws_service_models_once():
 
 @pytest.fixture
 def outside(_server, monkeypatch, tmp_path):
-    """The cloud of someone who has keys and a region: no role, no bucket, no image, no quota."""
+    """The cloud of someone who has keys and a region: no role, no bucket, no quota."""
     urlopen(Request(f"{_server.address}/moto-api/reset", method="POST")).close()
     _server.calls.clear(), _server.answers.clear(), _server.after.clear()
     for name in (
@@ -69,9 +69,7 @@ def outside(_server, monkeypatch, tmp_path):
 
 @pytest.fixture
 def cloud(outside, monkeypatch):
-    """The cloud with role, bucket, images and quotas in place."""
-    from newscloud.account import SERVING_IMAGE, TRAINING_IMAGE
-
+    """The cloud with role, bucket and quota in place."""
     trust = {
         "Statement": [
             {
@@ -83,20 +81,8 @@ def cloud(outside, monkeypatch):
     }
     client("iam").create_role(RoleName="news-role", AssumeRolePolicyDocument=json.dumps(trust))
     client("s3").create_bucket(Bucket=BUCKET)
-    for image in (TRAINING_IMAGE, SERVING_IMAGE):
-        repository, tag = image.split(":")
-        client("ecr").create_repository(repositoryName=repository)
-        manifest = json.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-                "image": image,
-            }
-        )
-        client("ecr").put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
     monkeypatch.setenv("SAGEMAKER_ROLE", ROLE)
     monkeypatch.setenv("SAGEMAKER_BUCKET", BUCKET)
-    outside.answers["SimulatePrincipalPolicy"] = outside.passing("allowed")
     outside.answers["ListServiceQuotas"] = outside.quota(
         "ml.g4dn.xlarge for spot training job usage", 1
     )
@@ -121,10 +107,9 @@ def make(cloud, aws):
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch):
-    from newscloud import endpoints, jobs
+    from newscloud import jobs
 
     monkeypatch.setattr(jobs, "POLL", 0.05)
-    monkeypatch.setattr(endpoints, "POLL", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -33,13 +33,13 @@ def test_aws_deletes_no_endpoint_while_it_is_being_made(cloud, make, capsys):
     assert capsys.readouterr().out.count("Cannot update in-progress endpoint") == 1
 
 
-def test_what_cannot_be_removed_is_said_with_the_command(cloud, aws, make, monkeypatch):
+def test_what_cannot_be_removed_is_said_with_the_way_out(cloud, aws, make, monkeypatch):
     monkeypatch.setattr(cleanup, "LONGEST", 1.0)
     cloud.answers["DeleteEndpoint"] = lambda _: refusal("AccessDeniedException", "no")
     with (
         pytest.raises(
             SageMakerError,
-            match=r"NOT removed.*AccessDenied.*aws sagemaker delete-endpoint --endpoint-name gpt2",
+            match=r"gpt2-news-my-run.* NOT removed.*AccessDenied.*Run `gpt2news sagemaker cleanup`",
         ),
         make(),
     ):
@@ -51,7 +51,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import newscloud
-newscloud.endpoints.POLL = 0.05
+newscloud.jobs.POLL = 0.05
 with newscloud.endpoint(newscloud.connect(), Path(sys.argv[1]), "my run"):
     print("up", flush=True)
     sys.stdin.read()

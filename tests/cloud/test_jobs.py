@@ -11,7 +11,6 @@ import sys
 import tarfile
 import threading
 import time
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -117,7 +116,7 @@ def test_a_job_end_to_end(finished, aws, run, capsys):
     up = {key.removeprefix(f"gpt2-news/{name}/") for key in keys()}
     assert {"train/train.csv", "val/val.csv", "source/sourcedir.tar.gz"} <= up
     assert not any("test" in key for key in up), "the test part stays at home"
-    assert "so far" in capsys.readouterr().out
+    assert f"{name}: Completed" in capsys.readouterr().out
     assert sagemaker.inventory(aws) == []
 
 
@@ -346,23 +345,6 @@ def test_a_network_that_comes_and_goes_does_not_end_the_job(
     assert capsys.readouterr().out.count("no answer from AWS") == 2
 
 
-def test_cost_counts_billed_seconds_else_those_since_training_began():
-    used = {"ResourceConfig": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 2}}
-    assert jobs.cost_of({**used, "BillableTimeInSeconds": 1800}) == pytest.approx(1.41)
-    began = datetime.now(timezone.utc) - timedelta(hours=1)
-    assert jobs.cost_of({**used, "TrainingStartTime": began}) == pytest.approx(2.82, rel=0.01)
-    assert jobs.cost_of(used) == 0
-    assert (
-        jobs.cost_of(
-            {
-                "ResourceConfig": {"InstanceType": "ml.p9.big", "InstanceCount": 1},
-                "BillableTimeInSeconds": 9,
-            }
-        )
-        is None
-    )
-
-
 def link(name: str, to: str, kind=tarfile.SYMTYPE) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, to
@@ -374,6 +356,7 @@ def link(name: str, to: str, kind=tarfile.SYMTYPE) -> tarfile.TarInfo:
     [
         {**MODEL, "../out.txt": b"x"},
         {**MODEL, "a/../../out.txt": b"x"},
+        {**MODEL, "/tmp/out.txt": b"x"},
         [link("a", "/etc/passwd")],
         [link("a", "../b", tarfile.LNKTYPE)],
         [link("pipe", "", tarfile.FIFOTYPE)],
@@ -386,12 +369,23 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path, entries):
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["model.tar.gz"]
 
 
-def test_an_absolute_name_stays_in_the_folder(tmp_path):
+def test_an_absolute_name_is_refused_and_nothing_is_written(tmp_path):
     outside = tmp_path / "out.txt"
     archive({**MODEL, str(outside): b"x"}, tmp_path / "model.tar.gz")
-    folder = jobs.unpack(tmp_path / "model.tar.gz", tmp_path / "model")
-    assert not outside.exists()
-    assert (folder / str(outside).lstrip("/")).read_bytes() == b"x"
+    with pytest.raises(sagemaker.SageMakerError, match="leads out of the folder"):
+        jobs.unpack(tmp_path / "model.tar.gz", tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.tar.gz"]
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    whole = sum(len(content) for content in MODEL.values())
+    archive(MODEL, tmp_path / "model.tar.gz")
+    monkeypatch.setattr(jobs, "LARGEST", whole)
+    jobs.unpack(tmp_path / "model.tar.gz", tmp_path / "model")
+    monkeypatch.setattr(jobs, "LARGEST", whole - 1)
+    with pytest.raises(sagemaker.SageMakerError, match="unpacks to more than"):
+        jobs.unpack(tmp_path / "model.tar.gz", tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.tar.gz"]
 
 
 @pytest.mark.parametrize(

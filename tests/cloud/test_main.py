@@ -39,14 +39,13 @@ def test_status_of_nothing(cloud, capsys):
     assert "Nothing of this project exists in us-east-1" in capsys.readouterr().out
 
 
-def test_status_lists_what_exists_and_what_it_costs(cloud, capsys):
+def test_status_lists_what_exists(cloud, capsys):
     leave_things_behind()
     assert main(["status"]) == 0
     out = capsys.readouterr().out
     assert out.count("gpt2-news-old") == 3
     assert "service" not in out
-    assert "$0.23 an hour" in out
-    assert "3 in all in us-east-1, $0.23 an hour" in out
+    assert "InService" in out
     assert f"aws s3 rm --recursive s3://{BUCKET}/gpt2-news/" in out
 
 
@@ -87,17 +86,17 @@ def test_app_url_elsewhere(capsys):
     assert "not a SageMaker notebook instance" in capsys.readouterr().err
 
 
-def test_a_running_job_is_listed_with_its_price_and_stopped(cloud, aws, capsys):
+def test_a_running_job_is_listed_and_stopped(cloud, aws, capsys):
     cloud.after["CreateTrainingJob"] = cloud.change(
         "training_jobs", training_job_status="InProgress"
     )
     cloud.answers["StopTrainingJob"] = lambda body: (
         cloud.change("training_jobs", training_job_status="Stopped")(body) or reply({})
     )
-    request = jobs.request(aws, "gpt2-news-x", {}, ["train"], instance="ml.g5.xlarge", image="a:b")
+    request = jobs.request(aws, "gpt2-news-x", {}, ["train"], instance="ml.g5.xlarge")
     client("sagemaker").create_training_job(**request)
     assert main(["status"]) == 0
-    assert "$1.41 an hour" in capsys.readouterr().out
+    assert "training job    gpt2-news-x " in capsys.readouterr().out
     assert main(["cleanup", "--yes"]) == 0
     assert inventory(aws) == []
 

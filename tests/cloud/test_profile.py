@@ -188,7 +188,7 @@ def until(true, seconds: float = 40) -> None:
 def test_an_exception_in_chapter_05_leaves_nothing(report_folder, trains, monkeypatch):
     monkeypatch.setenv("GPT2NEWS_REPORTS", str(report_folder))
     notebook = chapter_05(report_folder)
-    with pytest.raises(CellExecutionError, match="did not answer in JSON"):
+    with pytest.raises(CellExecutionError, match="JSONDecodeError"):
         NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     assert len(trains.called("CreateEndpoint")) == 1
     assert exists() == []
