@@ -41,12 +41,13 @@ def code_behind(chapter: str, sources: list[str], notebooks: Path) -> set[Path]:
 
     A YAML file beside a module, of the same name, belongs to it.
     """
-    companions = []
-    for package in ("exercises", "sentences"):
-        for name in ("__init__", chapter.partition("_")[2]):
-            companions.append(notebooks / package / f"{name}.py")
+    companions, stem = [], chapter.partition("_")[2]
+    for package in ("exercises", "sentences", "checks"):
+        for name in ("__init__.py", f"{stem}.py", f"{stem}.yaml"):
+            companions.append(notebooks / package / name)
     found = {path for path in companions if path.exists()}
-    to_read = [*sources, *(path.read_text(encoding="utf-8") for path in found)]
+    modules = [path for path in found if path.suffix == ".py"]
+    to_read = [*sources, *(path.read_text(encoding="utf-8") for path in modules)]
     while to_read:
         for path in _imported(to_read.pop()) - found:
             found.add(path)

@@ -159,7 +159,7 @@ class Table:
     def _read_jsonl(self) -> Iterator[Row]:
         binary, size = self._open()
         with binary:
-            text = io.TextIOWrapper(binary, **RAW_TEXT, newline="\n")
+            text = io.TextIOWrapper(binary, **{**RAW_TEXT, "encoding": "utf-8-sig"}, newline="\n")
             for number, line in enumerate(text, 1):
                 if not line.strip():
                     continue

@@ -91,17 +91,6 @@ def test_a_run_has_a_folder_under_reports(reports):
     assert run.path("splits", "train.csv") == reports / "quick" / "splits" / "train.csv"
 
 
-def test_needs_gives_the_path_or_names_the_chapter():
-    run = Run("quick")
-    with pytest.raises(
-        FileNotFoundError,
-        match=r"^reports/quick/splits/train\.csv is not there: run chapter 02_split first$",
-    ):
-        run.needs("splits", "train.csv", chapter="02_split")
-    make_folder(run.path("splits"), **{"train.csv": "text"})
-    assert run.needs("splits", "train.csv", chapter="02_split") == run.path("splits", "train.csv")
-
-
 def test_record_adds_sections_and_replaces_one_whole():
     run = Run("quick")
     assert run.metrics == {}
