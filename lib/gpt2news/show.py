@@ -86,11 +86,6 @@ def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
     display(data, raw=True, metadata={"image/png": {"alt": alt, "width": width, "name": name}})
 
 
-def live() -> bool:
-    """Is somebody at the notebook? Where nobody is, the kernel may not ask for input."""
-    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
-
-
 def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
     """A figure with controls in a live notebook; elsewhere the figure with its first values.
 
@@ -99,7 +94,8 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         run, name: as in `show`; only the first figure is saved.
         controls: one a parameter, as `ipywidgets.interact` takes them; any text is a field.
     """
-    if not live():
+    # JupyterLab, VS Code and Colab allow the kernel to ask for input; papermill does not.
+    if not getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False):
         figure, alt = draw()
         show(figure, run, name, alt)
         return
