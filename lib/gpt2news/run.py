@@ -21,15 +21,12 @@ CHAPTERS = ("01_explore", "02_split", "03_finetune", "04_evaluate", "05_deploy")
 
 
 def _repository() -> Path:
-    """The clone that one stands in, else the one that this library was installed from.
-
-    So a notebook that is run by plain papermill writes into the reports of its own repository,
-    whichever copy of the library its kernel has installed.
-    """
+    """The clone that one stands in, else the one that this library was installed from."""
+    # So a notebook that is run by plain papermill writes into the reports of its own repository,
+    # whichever copy of the library its kernel has installed.
     here = Path.cwd()
     for folder in (here, *here.parents):
-        chapter, library = folder / "notebooks" / "01_explore.ipynb", folder / "lib" / "gpt2news"
-        if chapter.exists() and library.is_dir():
+        if (folder / "notebooks/01_explore.ipynb").exists() and (folder / "lib/gpt2news").exists():
             return folder
     return Path(__file__).resolve().parents[2]
 
@@ -43,11 +40,7 @@ def reports_root() -> Path:
 
 
 def companion(package: str, chapter: str) -> ModuleType:
-    """The module `notebooks/<package>/<name>.py` of a chapter, without the chapter's number.
-
-    `exercises` holds the checks of the exercises, `sentences` the prose that depends on results:
-    content of the tutorial, not library.
-    """
+    """A chapter's module of `notebooks/<package>/`: content of the tutorial, not library."""
     notebooks = str(ROOT / "notebooks")
     if notebooks not in sys.path:
         sys.path.insert(0, notebooks)
@@ -63,20 +56,15 @@ def parameters_of(notebook: Path) -> dict[str, object]:
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     if len(tagged) != 1:
-        raise ValueError(
-            f"{notebook.name}: {len(tagged)} cells are tagged `parameters`; one is needed"
-        )
+        found = f"{len(tagged)} cells are tagged `parameters`"
+        raise ValueError(f"{notebook.name}: {found}; one is needed")
     source = "".join(tagged[0]["source"])
     assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
     return {node.targets[0].id: ast.literal_eval(node.value) for node in assigned}
 
 
 class Run:
-    """The folder of one run, as the notebooks see it.
-
-    Attributes:
-        folder: `reports/<name>`; made when missing.
-    """
+    """One run, as the notebooks see it: the folder `reports/<name>`, made when missing."""
 
     def __init__(self, name: str):
         if not name or name != Path(name).name or name.startswith("."):
@@ -89,19 +77,6 @@ class Run:
         """A path under the run's folder."""
         return self.folder.joinpath(*parts)
 
-    def needs(self, *parts: str, chapter: str) -> Path:
-        """A file or folder that an earlier chapter made.
-
-        Raises:
-            FileNotFoundError: it is not there; the message says which chapter makes it.
-        """
-        path = self.path(*parts)
-        if not path.exists():
-            raise FileNotFoundError(
-                f"reports/{self.name}/{'/'.join(parts)} is not there: run chapter {chapter} first"
-            )
-        return path
-
     @property
     def profile(self) -> Path:
         """The profile of this run's name; it need not be there."""
@@ -112,9 +87,13 @@ class Run:
         import yaml
 
         settings = parameters_of(ROOT / "notebooks" / f"{chapter}.ipynb")
-        if self.profile.exists():
-            profile = yaml.safe_load(self.profile.read_text(encoding="utf-8")) or {}
-            settings |= profile.get(chapter) or {}
+        if not self.profile.exists():
+            return settings
+        profile = yaml.safe_load(self.profile.read_text(encoding="utf-8")) or {}
+        for name, value in (profile.get(chapter) or {}).items():
+            # YAML reads 1e-4 as a text; the notebook's default says that it is a number.
+            is_number = isinstance(settings.get(name), float)
+            settings[name] = float(value) if is_number else value
         return settings
 
     @property
@@ -129,7 +108,6 @@ class Run:
 
     def write_json(self, name: str, content: dict) -> None:
         """Write one JSON file of the run."""
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         with atomic(self.path(name)) as file:
-            file.write_text(
-                json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
+            file.write_text(text, encoding="utf-8")

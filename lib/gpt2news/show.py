@@ -51,13 +51,13 @@ def colour_of(topics: list[str]) -> dict[str, tuple]:
 def plain(label: object, shown: int = 32, markup: bool = False) -> str:
     """A label from the data, safe to show: one line of `shown` characters, none invisible.
 
-    As it is for figures (see `style`) and `table`, which escapes; with `markup` for Markdown and
-    HTML, where every character then stands for itself.
+    With `markup` for Markdown and HTML; else for figures and `table`, which escapes.
     """
     # Category C: control characters, and those that turn the direction of what follows.
     visible = [" " if unicodedata.category(c)[0] == "C" else c for c in str(label)]
     text = " ".join("".join(visible).split())
-    text = text if len(text) <= shown else text[: shown - 1].rstrip() + "…"
+    if len(text) > shown:
+        text = text[: shown - 1].rstrip() + "…"
     return text.translate(MARKUP) if markup else text
 
 
@@ -86,14 +86,6 @@ def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
     display(data, raw=True, metadata={"image/png": {"alt": alt, "width": width, "name": name}})
 
 
-def live() -> bool:
-    """Is somebody at the notebook?
-
-    JupyterLab, VS Code and Colab allow the kernel to ask for input; papermill and nbconvert do not.
-    """
-    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
-
-
 def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
     """A figure with controls in a live notebook; elsewhere the figure with its first values.
 
@@ -102,7 +94,8 @@ def play(draw: Callable, run: Run, name: str, /, **controls) -> None:
         run, name: as in `show`; only the first figure is saved.
         controls: one a parameter, as `ipywidgets.interact` takes them; any text is a field.
     """
-    if not live():
+    # JupyterLab, VS Code and Colab allow the kernel to ask for input; papermill does not.
+    if not getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False):
         figure, alt = draw()
         show(figure, run, name, alt)
         return
@@ -169,8 +162,8 @@ def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Fig
     for row, line in enumerate(lines):
         x = 0.0
         for (text, colour, small), space in zip(line, wide[row], strict=True):
-            box = plt.Rectangle((x, -row), space - 2, 0.58, color=colour, alpha=0.28, lw=0)
-            axis.add_patch(box)
+            shade = {"color": colour, "alpha": 0.28, "lw": 0}
+            axis.add_patch(plt.Rectangle((x, -row), space - 2, 0.58, **shade))
             middle = x + space / 2 - 1
             axis.text(middle, 0.27 - row, text, family="monospace", fontsize=10.5, **centred)
             axis.text(middle, -row - 0.17, small, fontsize=6.5, color="#57606a", **centred)
@@ -184,27 +177,25 @@ def coloured_words(
     words: list[str],
     values: np.ndarray | list[float],
     title: str,
-    shown: int = 20,
     digits: int = 1,
     most: float | None = None,
 ) -> HTML:
-    """The first `shown` words (at most 20), blue for the topic and orange against it.
+    """The first 20 words, blue for the topic and orange against it.
 
     Not by colour alone: the three strongest words carry a sign and their value. `most` is the
     value of the deepest colour (None: the largest here), so that two texts can be compared.
     """
-    values = np.asarray(values, dtype=float)
-    shown = min(shown, 20)
-    most = most or max([1e-9, *np.abs(values)])
-    strong = set(np.argsort(-np.abs(values[:shown]))[:3].tolist())
+    sizes = np.abs(np.asarray(values, dtype=float))
+    most = most or sizes.max(initial=1e-9)
+    strong = np.argsort(-sizes[:20])[:3]
     pieces = []
-    for i, (word, value) in enumerate(zip(words[:shown], values[:shown], strict=True)):
-        colour, sign = ("0, 114, 178", "+") if value >= 0 else ("213, 94, 0", "−")
-        size = f"{abs(value):.{digits}f}"
+    for i, word in enumerate(words[:20]):
+        colour, sign = ("0, 114, 178", "+") if values[i] >= 0 else ("213, 94, 0", "−")
+        size = f"{sizes[i]:.{digits}f}"
         mark = f"<sup>{sign}{size}</sup>" if i in strong and float(size) else ""
-        shade = f"background: rgba({colour}, {0.45 * min(1, abs(value) / most):.2f})"
+        shade = f"background: rgba({colour}, {0.45 * min(1, sizes[i] / most):.2f})"
         box = f"{shade}; border-radius: 3px; padding: 1px 2px"
         pieces.append(f'<span style="{box}">{html.escape(word)}{mark}</span>')
-    more = " …" if len(words) > shown else ""
+    more = " …" if len(words) > 20 else ""
     title = html.escape(title)
     return HTML(f'<p class="words"><b>{title}</b><br>{" ".join(pieces)}{more}</p>')

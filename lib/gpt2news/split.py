@@ -33,13 +33,10 @@ def _runs(text: str) -> set[str]:
 
 
 def similar_pairs(texts: list[str], threshold: float = NEAR) -> pd.DataFrame:
-    """Pairs of texts that are the same or nearly so.
+    """Pairs of like texts: columns `a`, `b` (positions, a < b) and `jaccard`, sorted.
 
     The Jaccard index of the sets of word 5-grams ("shingles": Broder, "On the resemblance and
-    containment of documents", 1997), over `comparable` texts.
-
-    Returns:
-        Columns `a`, `b` (positions, a < b) and `jaccard` (1.0: the same words), sorted.
+    containment of documents", 1997), over `comparable` texts; 1.0: the same words.
     """
     if not texts:
         return pd.DataFrame(columns=["a", "b", "jaccard"])
@@ -82,16 +79,12 @@ def split_corpus(
     topics = frame["topic"]
     counts = topics[kept].value_counts()
     if counts.min() < len(PARTS):
-        raise ValueError(
-            f"topic {counts.idxmin()!r} has {counts.min()} texts once copies are out; "
-            "each part needs one: add texts or drop it"
-        )
+        rest = f"has {counts.min()} texts once copies are out"
+        raise ValueError(f"topic {counts.idxmin()!r} {rest}; each part needs one: add texts")
     for name, share in (("val_share", val), ("test_share", test)):
         if share * len(kept) < len(counts):
-            raise ValueError(
-                f"{name}={share} of {len(kept)} texts is less than one for each of "
-                f"{len(counts)} topics: raise {name}"
-            )
+            given = f"{name}={share} of {len(kept)} texts"
+            raise ValueError(f"{given} is less than one for each of {len(counts)} topics: raise it")
     rest, held_test = train_test_split(
         kept, test_size=test, random_state=seed, stratify=topics[kept]
     )
@@ -107,7 +100,7 @@ def write_split(frame: pd.DataFrame, folder: Path, facts: dict) -> dict:
     """Write `train.csv`, `val.csv`, `test.csv` (text, topic, source_id) and `split.json`.
 
     Returns what `split.json` holds: `facts` (corpus, seed, shares), counts by part and topic,
-    sha256 of each file, groups of twins by source_id, and those with more than one topic.
+    sha256 of each file, and the groups of twins by source_id.
     """
     folder.mkdir(parents=True, exist_ok=True)
     counts = {}
@@ -118,15 +111,13 @@ def write_split(frame: pd.DataFrame, folder: Path, facts: dict) -> dict:
         with atomic(folder / f"{part}.csv") as file:
             # All fields in quotes: else a lone carriage return in a text would start a row.
             rows.to_csv(file, index=False, quoting=csv.QUOTE_ALL)
-    groups = [rows for _, rows in frame.groupby("group", sort=True) if len(rows) > 1]
-    mixed = [rows.set_index("source_id")["topic"] for rows in groups if len(set(rows["topic"])) > 1]
+    groups = frame.groupby("group")["source_id"].apply(list)
     record = {
         **facts,
         "counts": counts,
         "duplicates_removed": int((frame["split"] == "duplicate").sum()),
         "sha256": {part: sha256_of(folder / f"{part}.csv") for part in PARTS},
-        "groups": [rows["source_id"].tolist() for rows in groups],
-        "conflicting_topics": [topics.to_dict() for topics in mixed],
+        "groups": groups[groups.str.len() > 1].tolist(),
     }
     with atomic(folder / "split.json") as file:
         file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -139,26 +130,24 @@ def read_split(folder: Path) -> dict[str, pd.DataFrame]:
     Raises:
         FileNotFoundError: a part is not there; the message says which chapter makes it.
     """
-    missing = [f"{part}.csv" for part in PARTS if not (folder / f"{part}.csv").exists()]
+    files = {part: folder / f"{part}.csv" for part in PARTS}
+    missing = [file.name for file in files.values() if not file.exists()]
     if missing:
         raise FileNotFoundError(f"{folder}: no {', '.join(missing)}; chapter 02_split makes them")
     # Everything is text: a corpus with the topic "NA" keeps it.
-    return {
-        part: pd.read_csv(folder / f"{part}.csv", dtype=str, keep_default_na=False)
-        for part in PARTS
-    }
+    as_text = {"dtype": str, "keep_default_na": False}
+    return {part: pd.read_csv(file, **as_text) for part, file in files.items()}
 
 
 def find_leaks(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Texts of val or test with their nearest twin in train, if they have one.
+    """Texts of val or test that have a twin in train, with their nearest one.
 
-    Columns `part`, `source_id`, `train_id`, `jaccard`; the nearest first.
+    Columns `part`, `source_id`, `train_id`, `jaccard`, the most alike first.
     """
     everything = pd.concat([parts[part].assign(part=part) for part in PARTS], ignore_index=True)
     pairs = similar_pairs(everything["text"].tolist())
     # a < b and train comes first, so the training text of a crossing pair is always a.
-    a = everything.loc[pairs["a"]].reset_index(drop=True)
-    b = everything.loc[pairs["b"]].reset_index(drop=True)
+    a, b = (everything.loc[pairs[side]].reset_index(drop=True) for side in "ab")
     leaks = b[["part", "source_id"]].assign(train_id=a["source_id"], jaccard=pairs["jaccard"])
     leaks = leaks[(a["part"] == "train") & (b["part"] != "train")]
     leaks = leaks.sort_values("jaccard", ascending=False, kind="stable")
@@ -166,21 +155,15 @@ def find_leaks(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def check_leaks(folder: Path) -> dict[str, int]:
-    """The leak gate, on the written files: `{"leaked_exact": 0, "leaked_near": 0}`.
-
-    Raises:
-        LeakError: there are leaks; the message names them.
-    """
+    """The leak gate, on the written files: `{"leaked_exact": 0, "leaked_near": 0}` or LeakError."""
     leaks = find_leaks(read_split(folder))
     named = []
     for row in leaks.head(5).itertuples():
         like = "the same as" if row.jaccard == 1 else f"{row.jaccard:.2f} like"
         named.append(f"{row.part} {row.source_id} is {like} train {row.train_id}")
     if named:
-        raise LeakError(
-            f"{folder.name}: {len(leaks)} texts of val or test have a twin in train: "
-            f"{'; '.join(named)}. Run 02_split again."
-        )
+        told = f"{len(leaks)} texts of val or test have a twin in train: {'; '.join(named)}"
+        raise LeakError(f"{folder.name}: {told}. Run 02_split again.")
     return {"leaked_exact": 0, "leaked_near": 0}
 
 
@@ -195,8 +178,9 @@ def catch_up(report: Run) -> None:
     folder = report.path("splits")
     if (folder / "split.json").exists() and {"dataset", "split"} <= set(report.metrics):
         return
-    profile = f"as profile {report.name} would"
-    how = profile if report.profile.exists() else "with the settings in its notebook"
+    how = "with the settings in its notebook"
+    if report.profile.exists():
+        how = f"as profile {report.name} would"
     settings = report.settings("02_split")
     facts = {name: settings[name] for name in ("dataset", "seed", "val_share", "test_share")}
     print(f"02_split has not run here: splitting {facts['dataset']}, {how}.")

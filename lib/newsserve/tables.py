@@ -151,7 +151,9 @@ class Table:
         return row, wrong
 
     def _read_jsonl(self) -> Iterator[Row]:
-        with io.TextIOWrapper(self._open(), **RAW_TEXT, newline="\n") as lines:
+        # A byte order mark is no part of the first row.
+        text = {**RAW_TEXT, "encoding": "utf-8-sig"}
+        with io.TextIOWrapper(self._open(), **text, newline="\n") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue

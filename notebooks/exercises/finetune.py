@@ -12,7 +12,7 @@ from gpt2news import split
 
 @exercise("03.layer", float)
 def _layer(answer, given):
-    file = given["report"].needs("model", "config.json", chapter="03_finetune")
+    file = given["report"].path("model", "config.json")
     config = json.loads(file.read_text(encoding="utf-8"))
     width = config.get("n_embd") or config["hidden_size"]
     topics = len(config["id2label"])

@@ -189,7 +189,6 @@ def test_shares_out_of_range(planted, val, test):
 
 
 def test_split_json_says_what_was_written(planted, tmp_path):
-    planted.loc[104, "topic"] = "up"  # a twin of row 71, which has the topic "right"
     frame = split_corpus(planted, seed=3)
     record = write_split(frame, tmp_path / "splits", {"seed": 3, "corpus": "planted"})
     assert json.loads((tmp_path / "splits" / "split.json").read_text()) == record
@@ -215,9 +214,6 @@ def test_split_json_says_what_was_written(planted, tmp_path):
             ],
         )
     )
-    mixed = [set(group) for group in record["conflicting_topics"]]
-    assert {"id71", "id104"} in mixed  # a near twin
-    assert {"id0", "id101"} in mixed  # an exact twin: "left" and "up"
     assert sorted(path.name for path in (tmp_path / "splits").iterdir()) == [
         "split.json",
         "test.csv",
@@ -285,7 +281,7 @@ def test_a_leak_is_listed_once_with_its_nearest_twin():
 @pytest.fixture(scope="module")
 def bbc(bbc_data, tmp_path_factory) -> pd.DataFrame:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(explore.corpus, "RAW", tmp_path_factory.mktemp("empty"))
+        patch.setattr(explore, "RAW", tmp_path_factory.mktemp("empty"))
         patch.setenv("GPT2NEWS_DATA", str(bbc_data))
         return load_corpus("bbc-csv")
 

@@ -36,7 +36,7 @@ def test_an_early_chapter_does_not_depend_on_a_later_one():
 
 def test_what_is_imported_by_what_is_imported_counts():
     assert "newsserve/predictor.py" in behind("05_deploy")
-    assert "evaluate/behaviour.yaml" in behind("04_evaluate")
+    assert {"checks/evaluate.py", "checks/evaluate.yaml"} <= behind("04_evaluate")
 
 
 def test_imports_of_other_kinds_do_no_harm():

@@ -10,20 +10,18 @@ from gpt2news.evaluate.scores import wilson
 SMALL = 20  # a slice of fewer texts says next to nothing
 
 
-def by_length(words: np.ndarray, parts: int = 4) -> pd.Categorical:
+def by_length(words: list[int] | np.ndarray) -> pd.Categorical:
     """(n,) each text's quarter by length, such as `200 to 310 words`.
 
-    Fewer than `parts` groups when many texts are equally long; none when all are.
+    Fewer groups when many texts are equally long; none when all are.
     """
-    quarters = pd.qcut(words, parts, duplicates="drop")  # (left, right]
+    quarters = pd.qcut(words, 4, duplicates="drop")  # (left, right]
     names = [f"{int(q.left) + 1} to {int(q.right)} words" for q in quarters.categories]
     return quarters.rename_categories(names)
 
 
 def slice_table(right: np.ndarray, slices: dict[str, pd.Series | np.ndarray]) -> pd.DataFrame:
-    """Accuracy with its Wilson interval for each group of each slice.
-
-    A group that holds all the texts is left out: it is no part of them.
+    """Accuracy with its Wilson interval for each group of each slice, if it is not all the texts.
 
     Args:
         right: (n,) whether the answer is right.
@@ -34,8 +32,7 @@ def slice_table(right: np.ndarray, slices: dict[str, pd.Series | np.ndarray]) ->
     """
     rows = []
     for name, labels in slices.items():
-        groups = pd.Series(right).groupby(pd.Series(labels), observed=True)
-        for group, inside in groups:
+        for group, inside in pd.Series(right).groupby(pd.Series(labels), observed=True):
             if len(inside) < len(right):
                 share = wilson(inside.sum(), len(inside))
                 rows.append({"slice": name, "group": str(group), "n": len(inside), **share})

@@ -44,16 +44,10 @@ def log_loss(truth: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def scores(truth: np.ndarray, probabilities: np.ndarray, topics: list[str]) -> dict:
-    """The `test` section of metrics.json.
+    """The `test` section of metrics.json, of (n,) positions in `topics` and (n, topics).
 
-    Args:
-        truth: (n,) positions in `topics`.
-        probabilities: (n, topics).
-
-    Returns:
-        `n`, `accuracy` (Wilson), `macro_f1` and `log_loss_interval` (bootstrap) with intervals,
-        `log_loss` (nats), `ece`, `majority` (share of the largest topic) and `per_topic`
-        (precision, recall, f1, n).
+    `accuracy` has a Wilson interval, `macro_f1` and `log_loss` (nats) one by bootstrap; `majority`
+    is the share of the largest topic.
     """
     n, guess, labels = len(truth), probabilities.argmax(axis=1), np.arange(len(topics))
 
@@ -108,22 +102,21 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def calibration_error(truth: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error: the mean distance of confidence and accuracy over the bins.
+def calibration_error(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """Expected calibration error: the mean distance of confidence and accuracy over ten bins.
 
-    Bins of confidence are equally wide and weighted by their texts: Guo et al., 2017.
+    The bins are equally wide and weighted by their texts: Guo et al., 2017.
     """
     confidence = probabilities.max(axis=1)
     excess = confidence - (probabilities.argmax(axis=1) == truth)
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    bin_of = np.minimum((confidence * 10).astype(int), 9)
     return float(np.abs(np.bincount(bin_of, excess)).sum() / len(truth))
 
 
 def choose_threshold(truth: np.ndarray, probabilities: np.ndarray, target: float) -> float:
     """The lowest confidence at or above which at least `target` of these answers are right.
 
-    Chosen on validation. 0.0 answers all. When no threshold reaches the target: just above the
-    confidence of the surest mistake.
+    On validation. 0.0 answers all. If no threshold will do: just above the surest mistake.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth

@@ -14,26 +14,20 @@ from gpt2news.evaluate.scores import probabilities_of
 from gpt2news.finetune import Classifier, encode
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
+DRAWS = 3  # random choices a share, of which the mean is taken
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one text got its topic.
+    """Why one text got its topic."""
 
-    Attributes:
-        topic: the likeliest, of which the words speak.
-        words: those that the model read, in order.
-        values: (words,) what each adds to the log-odds of `topic`.
-        gap: by what share the values miss the whole change of the log-odds; small is exact.
-    """
-
-    topic: str
-    words: list[str]
-    values: np.ndarray
-    gap: float
+    topic: str  # the likeliest, of which the words speak
+    words: list[str]  # those that the model read, in order
+    values: np.ndarray  # (words,) what each adds to the log-odds of `topic`
+    gap: float  # by what share the values miss the whole change of the log-odds; small is exact
 
 
-def explain(model: Classifier, text: str, steps: int = 16, batch_size: int = 8) -> Explanation:
+def explain(model: Classifier, text: str) -> Explanation:
     """Integrated gradients of one answer, on the way from as many "the" to this text.
 
     Sundararajan, Taly and Yan, ICML 2017 (captum). Of the log-odds of the likeliest topic against
@@ -56,11 +50,11 @@ def explain(model: Classifier, text: str, steps: int = 16, batch_size: int = 8) 
     gradients = LayerIntegratedGradients(log_odds, model.model.get_input_embeddings())
     start = torch.full_like(ids, encode(model.tokenizer, [" the"])[0][-1])
     given, delta = gradients.attribute(
-        ids, start, n_steps=steps, internal_batch_size=batch_size, return_convergence_delta=True
+        ids, start, n_steps=16, internal_batch_size=8, return_convergence_delta=True
     )
     tokens = given.sum(dim=-1)[0].detach().cpu().numpy()
     values, read = np.zeros(len(words)), 0
-    ends = np.array([word.end() for word in words])
+    ends = [word.end() for word in words]
     offsets = model.tokenizer.backend_tokenizer.encode(text).offsets
     # By its end, since a token's first character may be the space before the word.
     for (begin, end), value in zip(offsets, tokens, strict=False):
@@ -68,18 +62,13 @@ def explain(model: Classifier, text: str, steps: int = 16, batch_size: int = 8) 
             word = min(int(np.searchsorted(ends, end)), len(words) - 1)
             values[word] += value
             read = max(read, word + 1)
-    change = abs(float(tokens.sum() - delta))
-    gap = abs(float(delta)) / max(change, 1e-9)
+    gap = abs(float(delta)) / max(1e-9, abs(float(tokens.sum() - delta)))
     read = read or len(words)
     return Explanation(model.topics[top], [word[0] for word in words[:read]], values[:read], gap)
 
 
 def deletion(
-    model: Classifier,
-    explanations: list[Explanation],
-    temperature: float = 1.0,
-    draws: int = 3,
-    seed: int = 0,
+    model: Classifier, explanations: list[Explanation], temperature: float = 1.0
 ) -> pd.DataFrame:
     """Does the probability fall faster without the strongest words than without random ones?
 
@@ -88,24 +77,22 @@ def deletion(
 
     Returns:
         One row a text and share of its words taken out: `text`, `share`, and the fall of the
-        probability, `strongest` and `random` (mean of `draws`).
+        probability, `strongest` and `random`.
     """
-    random = np.random.default_rng(seed)
-    rows, texts = [], []
-
-    def ask(number: int, share: float, kind: str, gone: np.ndarray) -> None:
-        rows.append((number, share, kind))
-        texts.append(" ".join(np.delete(explanations[number].words, gone)))
-
+    random = np.random.default_rng(0)
+    rows = []
     for number, made in enumerate(explanations):
-        ask(number, 0.0, "whole", np.array([], dtype=int))
+        n, strongest_first = len(made.words), np.argsort(-made.values)
+        rows.append((number, 0.0, "whole", strongest_first[:0]))
         for share in SHARES:
-            k = max(1, round(share * len(made.words)))
-            ask(number, share, "strongest", np.argsort(-made.values)[:k])
-            for _ in range(draws):
-                ask(number, share, "random", random.permutation(len(made.words))[:k])
-    table = pd.DataFrame(rows, columns=["text", "share", "kind"])
-    top = [model.topics.index(explanations[number].topic) for number in table["text"]]
+            k = max(1, round(share * n))
+            rows.append((number, share, "strongest", strongest_first[:k]))
+            rows += [(number, share, "random", random.permutation(n)[:k]) for _ in range(DRAWS)]
+    table = pd.DataFrame(rows, columns=["text", "share", "kind", "gone"])
+    asked = [explanations[number] for number in table["text"]]
+    pairs = zip(asked, table["gone"], strict=True)
+    texts = [" ".join(np.delete(made.words, gone)) for made, gone in pairs]
+    top = [model.topics.index(made.topic) for made in asked]
     probabilities = probabilities_of(model.logits(texts), temperature)
     table["p"] = probabilities[np.arange(len(top)), top]
     whole = table[table["kind"] == "whole"].set_index("text")["p"]

@@ -55,7 +55,7 @@ def catch_up(report) -> None:
         return
     settings = report.settings("03_finetune")
     if settings["backend"] != "local":
-        report.needs("model", "training.json", chapter="03_finetune")
+        raise FileNotFoundError(f"no model in reports/{report.name}: run chapter 03_finetune first")
     print(f"03_finetune has not run here: training a model, as profile {report.name} would.")
     recipe = recipe_of(report, settings)
     training = finetune(recipe, report.path("splits"), report.path("model"))

@@ -1,6 +1,6 @@
 """Behaviour tests: what a topic classifier must do whatever its score.
 
-CheckList: Ribeiro et al., ACL 2020. The written cases stand in behaviour.yaml. `predict` is
+CheckList: Ribeiro et al., ACL 2020. The written cases stand in evaluate.yaml. `predict` is
 always a function of texts that returns (n, topics) probabilities.
 """
 
@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from gpt2news.evaluate.scores import wilson
+from gpt2news.evaluate import wilson
 
-CASES = yaml.safe_load(Path(__file__).with_name("behaviour.yaml").read_text(encoding="utf-8"))
+CASES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 CHANGES = ("case", "punctuation", "spacing", "names", "numbers")
 COLUMNS = ["kind", "test", "case", "passed"]
 Predict = Callable[[list[str]], np.ndarray]

@@ -5,8 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from gpt2news.evaluate import behaviour
-from gpt2news.explore import excerpt, load_corpus
+from gpt2news.explore import load_corpus
+from gpt2news.run import companion
+
+behaviour = companion("checks", "04_evaluate")
 
 TOPICS = ["business", "entertainment", "politics", "sport", "tech"]
 TEXT = "John Smith paid 250 pounds in 1999. Was Mary there? Yes, she was,\nwith Peter."
@@ -113,4 +115,5 @@ def test_written_cases_are_not_texts_of_the_sample():
         for some in behaviour.CASES[group].values()
         for case in some
     ]
-    assert not [case for case in cases if excerpt(case, 8).lower().rstrip(" …") in texts]
+    openings = [" ".join(case.split()[:8]).lower() for case in cases]
+    assert not [opening for opening in openings if opening in texts]
