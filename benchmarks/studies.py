@@ -80,7 +80,9 @@ def settings_of(run: Run, max_length: int = MAX_LENGTH, epochs: int = EPOCHS) ->
     Raises:
         FileNotFoundError: chapter 03 has not run.
     """
-    file = run.needs("model", "training.json", chapter="03_finetune")
+    file = run.path("model", "training.json")
+    if not file.exists():
+        raise FileNotFoundError(f"{file} is not there: run chapter 03_finetune first")
     training = json.loads(file.read_text(encoding="utf-8"))
     kept = ("backbone", "from_scratch", "pooling", "batch_size", "learning_rate")
     weights = Path(finetune.locate_backbone(training["backbone"])[0], "model.safetensors")
@@ -313,7 +315,7 @@ def run_study(
         settings["folds"] = folds
         units = list(fold_units(parts, folds, seeds))
     elif study == "ablation":
-        config = AutoConfig.from_pretrained(run.needs("model", chapter="03_finetune"))
+        config = AutoConfig.from_pretrained(run.path("model"))
         units = list(ablation_units(parts, settings, config, rows, seeds))
     else:
         units = list(curve_units(parts, seeds))
