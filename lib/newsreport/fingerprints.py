@@ -42,7 +42,7 @@ def code_behind(chapter: str, sources: list[str], notebooks: Path) -> set[Path]:
     A YAML file beside a module, of the same name, belongs to it.
     """
     companions = []
-    for package in ("exercises", "sentences"):
+    for package in ("exercises", "sentences", "figures"):
         for name in ("__init__", chapter.partition("_")[2]):
             companions.append(notebooks / package / f"{name}.py")
     found = {path for path in companions if path.exists()}

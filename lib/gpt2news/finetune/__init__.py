@@ -7,8 +7,6 @@ Trainer; `part`: training a part of the weights; `predict`: the finished folder;
 # ruff: noqa: F401
 from gpt2news import split
 from gpt2news.finetune.model import (
-    END,
-    PAD,
     POOLINGS,
     BackboneError,
     encode,
@@ -17,7 +15,6 @@ from gpt2news.finetune.model import (
     locate_backbone,
     pad,
     pool,
-    train_tokenizer,
 )
 from gpt2news.finetune.predict import Classifier
 from gpt2news.finetune.recipe import Recipe, device_line, suits, use_all_cores

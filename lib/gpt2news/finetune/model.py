@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.activations import NewGELUActivation
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -22,7 +21,6 @@ from transformers.utils import logging
 from gpt2news.explore import NORMALISER
 from gpt2news.run import ROOT
 
-END, PAD = "<|endoftext|>", "<|pad|>"
 # The hub's revision of the day this was written: a moved branch must not change a result.
 PINNED = {"openai-community/gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e"}
 POOLINGS = {
@@ -108,23 +106,6 @@ def load_tokenizer(
     tokenizer.backend_tokenizer.enable_truncation(max_length)
     tokenizer.model_max_length = max_length
     return tokenizer
-
-
-def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer (GPT-2's kind), with `explore.NORMALISER` inside."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = NORMALISER
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[END, PAD],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    special = {"bos_token": END, "eos_token": END, "pad_token": PAD}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
