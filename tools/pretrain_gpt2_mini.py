@@ -30,11 +30,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from gpt2news.finetune import train_tokenizer
+from gpt2news.explore import NORMALISER
 
-END = "<|endoftext|>"
+END, PAD = "<|endoftext|>", "<|pad|>"
 CORPORA = re.compile(r"(20newsgroups|reuters-r52)-(train|test)\.tab$")
 
 
@@ -61,6 +62,23 @@ def read_texts(path: Path) -> list[str]:
     with opener(path, "rt", encoding="utf-8", errors="replace") as file:
         lines = [line for line in file if line.strip()]
     return ["".join(lines[i : i + 40]) for i in range(0, len(lines), 40)]
+
+
+def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer (GPT-2's kind), with `explore.NORMALISER` inside."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = NORMALISER
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    special = {"bos_token": END, "eos_token": END, "pad_token": PAD}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
 def prepare(args) -> tuple[PreTrainedTokenizerFast, np.ndarray, np.ndarray]:

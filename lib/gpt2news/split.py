@@ -189,3 +189,24 @@ def catch_up(report: Run) -> None:
     written = write_split(parted, folder, facts)
     dataset = describe(facts["dataset"], texts, parted["group"].nunique())
     report.save_metrics(dataset=dataset, split=summary(written, check_leaks(folder)))
+
+
+def read_part(file: Path) -> pd.DataFrame:
+    """One part, or a file of one's own, with at least the columns `text` and `topic`.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: the message names the column or the row that is wrong.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file.parent}: no {file.name}; chapter 02_split makes them")
+    frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    for column in ("text", "topic"):
+        if column not in frame:
+            raise ValueError(f"{file}: no column {column!r}; it has {', '.join(frame)}")
+        empty = frame.index[frame[column].str.strip() == ""]
+        if len(empty):
+            raise ValueError(f"{file}: row {empty[0] + 1} has no {column}")
+    if frame.empty:
+        raise ValueError(f"{file}: no rows")
+    return frame

@@ -11,6 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from gpt2news import finetune as ft
 from gpt2news import split
 from gpt2news.finetune.trainer import ClassifierTrainer
+from pretrain_gpt2_mini import train_tokenizer
 
 WORDS = {
     "sport": "goal keeper penalty cup striker",
@@ -37,7 +38,7 @@ def splits(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tokenizer(splits):
-    return ft.train_tokenizer(split.read_split(splits)["train"]["text"].tolist(), 400)
+    return train_tokenizer(split.read_split(splits)["train"]["text"].tolist(), 400)
 
 
 @pytest.fixture(scope="session")

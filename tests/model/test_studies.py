@@ -13,8 +13,9 @@ from filelock import FileLock
 from scipy import stats
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from gpt2news import finetune, split
+from gpt2news import split
 from gpt2news.run import ROOT, Run
+from pretrain_gpt2_mini import train_tokenizer
 
 sys.path.append(str(ROOT / "benchmarks"))
 studies = importlib.import_module("studies")
@@ -43,7 +44,7 @@ def texts() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory, texts) -> str:
     folder = tmp_path_factory.mktemp("backbone")
-    tokenizer = finetune.train_tokenizer(texts["text"].tolist(), 400)
+    tokenizer = train_tokenizer(texts["text"].tolist(), 400)
     torch.manual_seed(0)
     shape = {"n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 2}
     special = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}

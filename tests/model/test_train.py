@@ -191,39 +191,17 @@ def test_turns_make_the_same_step_as_all_at_once(train, backbone, tmp_path):
     assert max(float((one[k] - many[k]).abs().max()) for k in one) < 1e-4
 
 
-def test_the_batch_shrinks_until_it_fits_and_stays_a_divisor(monkeypatch):
-    tried = []
+def test_too_little_memory_names_the_ways_out(train, tmp_path, monkeypatch):
+    def step(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    def fits(most):
-        def step(model, texts, max_length, dtype):
-            tried.append(texts)
-            if texts > most:
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-        monkeypatch.setattr(of_train, "try_step", step)
-
-    def broken(*_):
-        raise RuntimeError("another error")
-
-    fits(7)
-    assert of_train.fit_batch(24, None, 24, "fp32") == 6
-    assert tried == [24, 12, 8, 6]
-    fits(100)
-    assert of_train.fit_batch(16, None, 24, "fp32") == 16
-    fits(0)
-    with pytest.raises(ValueError, match=r"one text a turn.*gradient_checkpointing"):
-        of_train.fit_batch(4, None, 24, "fp32")
-    monkeypatch.setattr(of_train, "try_step", broken)
-    with pytest.raises(RuntimeError, match="another"):
-        of_train.fit_batch(4, None, 24, "fp32")
-
-
-def test_trying_a_step_leaves_no_trace(backbone):
-    model = ft.load_model(backbone, ["a", "b"], 1, 24)
-    before = {name: w.clone() for name, w in model.state_dict().items()}
-    of_train.try_step(model, 3, 24, "bf16")
-    assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
-    assert all(p.grad is None for p in model.parameters())
+    monkeypatch.setattr(of_train.ClassifierTrainer, "training_step", step)
+    with pytest.raises(ValueError, match="memory is too small") as raised:
+        train(tmp_path / "m")
+    for way in ("micro_batch", "gradient_checkpointing", "freeze", "lora", "max_length"):
+        assert way in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "m").exists()
 
 
 # --- ways of training ---------------------------------------------------------------------------

@@ -20,7 +20,7 @@ def test_each_text_once_an_epoch_in_an_order_that_seed_and_epoch_fix(n, multiple
     order = LengthGroupedSampler(lengths, 8, seed=3, multiple_of=multiple)
     epochs = []
     for epoch in (0, 1, 0):
-        order.set_epoch(epoch)
+        order.epoch = epoch
         epochs.append(list(order))
         assert sorted(i for i in epochs[-1] if i >= 0) == list(range(n))
         assert len(epochs[-1]) == len(order)
@@ -90,6 +90,7 @@ def saved(train, tmp_path_factory):
 
 
 FILES = ["trainer_state.json", "optimizer.pt", "scheduler.pt", "model.safetensors", "rng_state.pth"]
+FILES.append("sizes.json")
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -10,6 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from gpt2news import evaluate, finetune, split
 from gpt2news.evaluate import words
 from gpt2news.run import ROOT
+from pretrain_gpt2_mini import train_tokenizer
 
 CELLS = nbformat.read(ROOT / "notebooks" / "04_evaluate.ipynb", as_version=4).cells
 
@@ -41,7 +42,7 @@ def keyword_model(tmp_path_factory):
         group=range(900), split=["train"] * 860 + ["val"] * 20 + ["test"] * 20
     )
     split.write_split(frame, folder, {})
-    tokenizer = finetune.train_tokenizer(frame["text"].tolist(), 400)
+    tokenizer = train_tokenizer(frame["text"].tolist(), 400)
     torch.manual_seed(0)
     shape = {"n_positions": 32, "n_embd": 32, "n_layer": 1, "n_head": 2}
     special = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}

@@ -22,8 +22,9 @@ def test_a_chapter_depends_on_its_own_module_and_its_companions(chapter):
     assert {f"gpt2news/{name}.py", f"{name}/__init__.py"} & files
     assert "gpt2news/run.py" in files
     assert {"exercises/__init__.py", f"exercises/{name}.py"} <= files
-    if (NOTEBOOKS / "sentences" / f"{name}.py").exists():
-        assert f"sentences/{name}.py" in files
+    for package in ("sentences", "figures"):
+        if (NOTEBOOKS / package / f"{name}.py").exists():
+            assert f"{package}/{name}.py" in files
     others = set(CHAPTERS) - {chapter}
     assert not files & {f"exercises/{other.partition('_')[2]}.py" for other in others}
 

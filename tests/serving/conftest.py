@@ -19,7 +19,7 @@ def tiny_model(tmp_path_factory) -> Path:
     import torch
     from transformers import GPT2Config, GPT2ForSequenceClassification, set_seed
 
-    from gpt2news.finetune import train_tokenizer
+    from pretrain_gpt2_mini import train_tokenizer
 
     folder = tmp_path_factory.mktemp("tiny") / "model"
     tokenizer = train_tokenizer(list(TEXTS), vocab_size=320)

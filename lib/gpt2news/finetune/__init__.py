@@ -1,14 +1,12 @@
 """Chapter 03: fine-tune a causal language model to sort texts, by `transformers.Trainer`.
 
-`recipe`: the settings; `model`: backbone, tokenizer and new layer; `train`: the run, `trainer` its
-Trainer; `part`: training a part of the weights; `predict`: the finished folder; `figures`.
+`recipe`: settings; `model`: backbone, tokenizer, new layer; `train`: the run, `trainer`: its
+Trainer; `part`: training a part of the weights; `predict`: the finished folder.
 """
 
 # ruff: noqa: F401
 from gpt2news import split
 from gpt2news.finetune.model import (
-    END,
-    PAD,
     POOLINGS,
     BackboneError,
     encode,
@@ -17,7 +15,6 @@ from gpt2news.finetune.model import (
     locate_backbone,
     pad,
     pool,
-    train_tokenizer,
 )
 from gpt2news.finetune.predict import Classifier
 from gpt2news.finetune.recipe import Recipe, device_line, suits, use_all_cores
@@ -45,11 +42,7 @@ def summary(training: dict, options: dict) -> dict:
 
 
 def catch_up(report) -> None:
-    """Make what this chapter leaves, where it has not run; without the model from random weights.
-
-    Raises:
-        FileNotFoundError: the chapter would train on SageMaker, which costs money.
-    """
+    """Make what this chapter leaves, where it has not run; never on SageMaker: that costs money."""
     split.catch_up(report)
     if report.path("model", "training.json").exists() and "model" in report.metrics:
         return

@@ -21,23 +21,25 @@ from transformers import HfArgumentParser
 from gpt2news.finetune import CheckpointError, DivergedError, Recipe, device_line, finetune
 
 
-def _path(variable: str) -> Path | None:
-    return Path(os.environ[variable]) if os.environ.get(variable) else None
+def _parser() -> HfArgumentParser:
+    parser, job = HfArgumentParser(Recipe, description=__doc__), os.environ.get("SM_MODEL_DIR")
+    for name in ("train", "val"):
+        folder, text = (
+            os.environ.get(f"SM_CHANNEL_{name.upper()}"),
+            f"file, or folder of {name}.csv",
+        )
+        parser.add_argument(f"--{name}", type=Path, default=folder, help=text)
+    parser.add_argument("--out", type=Path, default=job, help="model folder to write")
+    gpus = os.environ.get("SM_NUM_GPUS") or 0
+    parser.add_argument("--processes", type=int, default=int(gpus) or 1, help="one a GPU")
+    if job:  # SageMaker copies this folder to S3 while a job runs
+        parser.set_defaults(checkpoints=Path(job).parent / "checkpoints")
+    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0; 1 for a run that stopped; 2 for what cannot be used."""
-    argv = sys.argv[1:] if argv is None else argv
-    job = _path("SM_MODEL_DIR")
-    parser = HfArgumentParser(Recipe, description=__doc__)
-    for name in ("train", "val"):
-        folder, text = _path(f"SM_CHANNEL_{name.upper()}"), f"CSV file, or folder with {name}.csv"
-        parser.add_argument(f"--{name}", type=Path, default=folder, help=text)
-    parser.add_argument("--out", type=Path, default=job, help="model folder to write")
-    gpus = int(os.environ.get("SM_NUM_GPUS") or 0) or 1
-    parser.add_argument("--processes", type=int, default=gpus, help="one a GPU of this machine")
-    if job:  # SageMaker copies this folder to S3 while a job runs
-        parser.set_defaults(checkpoints=job.parent / "checkpoints")
+    argv, parser = sys.argv[1:] if argv is None else argv, _parser()
     try:
         given = json.loads(os.environ.get("SM_HPS") or "{}")
     except json.JSONDecodeError as error:
@@ -48,28 +50,26 @@ def main(argv: list[str] | None = None) -> int:
     )
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    train, out, processes = places.train, places.out, places.processes
+    train, out = places.train, places.out
     if train is None or out is None:
         parser.error("--train and --out are needed (in a job: SM_CHANNEL_TRAIN, SM_MODEL_DIR)")
-    if processes < 1:
-        parser.error(f"--processes {processes}: 1 or more")
-    if processes > 1 and "RANK" not in os.environ:
+    if places.processes < 1:
+        parser.error(f"--processes {places.processes}: 1 or more")
+    if places.processes > 1 and "RANK" not in os.environ:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        torchrun += [f"--nproc-per-node={processes}", "-m", "gpt2news.finetune"]
+        torchrun += [f"--nproc-per-node={places.processes}", "-m", "gpt2news.finetune"]
         return subprocess.call([*torchrun, *argv])
-    first = os.environ.get("RANK", "0") == "0"
 
-    def say(line: str) -> None:
-        if first:
-            print(line, flush=True)
+    def say(line: str, where=None) -> None:
+        if os.environ.get("RANK", "0") == "0":
+            print(line, file=where, flush=True)
 
-    val = places.val or (train if train.is_dir() else train.parent)
     try:
         say(device_line(recipe.dtype))
+        val = places.val or (train if train.is_dir() else train.parent)
         record = finetune(recipe, train, out, val, say)
     except (ValueError, OSError) as error:
-        if first:
-            print(f"gpt2news.finetune: {error}", file=sys.stderr)
+        say(f"gpt2news.finetune: {error}", sys.stderr)
         return 1 if isinstance(error, (DivergedError, CheckpointError)) else 2
     say(f"{out}: {record['parameters'] / 1e6:.1f} M parameters, {record['seconds']:.0f} s")
     return 0

@@ -9,13 +9,24 @@ import psutil
 import torch
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from gpt2news.finetune.model import last_token, pad, pool
+from gpt2news.finetune.model import pad, quiet, score
+from gpt2news.finetune.recipe import Recipe
 
 
 def blocks_of(model: torch.nn.Module) -> torch.nn.ModuleList:
     """The transformer blocks of a classification model, first to last."""
     lists = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList)]
     return next(blocks for blocks in lists if len(blocks) == model.config.num_hidden_layers)
+
+
+def choose(model: torch.nn.Module, recipe: Recipe) -> torch.nn.Module:
+    """The model with the part that learns as `freeze` and `lora` say, and checkpointing."""
+    if recipe.freeze:
+        freeze(model, recipe.freeze)
+    if recipe.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    with quiet():
+        return add_lora(model, recipe.lora) if recipe.lora else model
 
 
 def freeze(model: torch.nn.Module, n: int) -> None:
@@ -48,11 +59,10 @@ def keep_states(model: torch.nn.Module, n: int, ids: list[list[int]]) -> list[to
     Less what the model adds to these by itself: GPT-2 its position embeddings, Llama nothing.
     Always in the same batches, so that a resumed run gets the same bits.
     """
-    said = None
+    said = {}
 
     def remember(block, inputs, output) -> None:
-        nonlocal said
-        said = output
+        said["states"] = output
 
     kept, order = [None] * len(ids), sorted(range(len(ids)), key=lambda i: len(ids[i]))
     base, width = model.eval().base_model, model.config.hidden_size
@@ -64,7 +74,7 @@ def keep_states(model: torch.nn.Module, n: int, ids: list[list[int]]) -> list[to
         hook = blocks_of(model)[n - 1].register_forward_hook(remember)
         base(input_ids=batch)
         hook.remove()
-        for i, states in zip(rows, (said - added).float().cpu(), strict=True):
+        for i, states in zip(rows, (said["states"] - added).float().cpu(), strict=True):
             kept[i] = states[: len(ids[i])].clone()
     return kept
 
@@ -79,9 +89,7 @@ class UpperBlocks(torch.nn.Module):
     def forward(self, input_ids, states, **_) -> SequenceClassifierOutput:
         """(n, tokens) ids and (n, tokens, width) kept states -> (n, topics) logits."""
         upper = self.model.base_model(inputs_embeds=states).last_hidden_state
-        last = last_token(input_ids, self.model.config.pad_token_id)
-        pooled = pool(upper, last, self.model.config.pooling)
-        return SequenceClassifierOutput(logits=self.model.score(pooled))
+        return score(self.model, upper, input_ids)
 
 
 @contextmanager

@@ -15,10 +15,8 @@ from gpt2news.finetune.recipe import use_all_cores
 class Classifier:
     """A fine-tuned model folder: `Classifier(folder)(texts)` gives probabilities.
 
-    Attributes:
-        topics: the labels, in the order of the outputs.
-        max_length: tokens read of a text.
-        pooling: a name of `model.POOLINGS`.
+    Attributes: `topics` (in the order of the outputs), `max_length` (tokens read of a text),
+    `pooling` (a name of `model.POOLINGS`), `tokenizer`, `model`, `device`.
     """
 
     def __init__(self, folder: Path):
@@ -40,7 +38,7 @@ class Classifier:
         result = np.zeros((len(texts), len(self.topics)), dtype=np.float32)
         # Texts of like length share a batch: less padding, less time.
         order = np.argsort([len(row) for row in ids], kind="stable")
-        with torch.inference_mode():
+        with quiet(), torch.inference_mode():  # no advice to pass a mask: see `pad`
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]
                 batch = pad([ids[i] for i in rows], self.tokenizer.pad_token_id)

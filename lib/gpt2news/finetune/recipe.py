@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+import psutil
 import torch
 from transformers import AutoConfig
 
@@ -21,8 +22,8 @@ SUITS = {
     "gpt2": {"learning_rate": 5e-5, "max_length": 512},
     "SmolLM2-135M": {"learning_rate": 5e-5, "max_length": 512},
 }
-OVER_ZERO = ("epochs", "batch_size", "max_length", "learning_rate")
-ZERO_OR_MORE = ("freeze", "lora", "early_stopping", "micro_batch", "checkpoint_steps", "seed")
+LOWEST = {"epochs": 1, "batch_size": 1, "max_length": 1, "freeze": 0, "lora": 0}
+LOWEST |= {"early_stopping": 0, "micro_batch": 0, "checkpoint_steps": 0, "seed": 0}
 
 
 def suits(backbone: str) -> dict[str, float]:
@@ -41,7 +42,7 @@ class Recipe:
     Attributes:
     """
 
-    backbone: str = _of("models/gpt2-mini", "a folder, or a name such as openai-community/gpt2")
+    backbone: str = _of("models/gpt2-mini", "folder, or hub name such as openai-community/gpt2")
     from_scratch: bool = _of(False, "the backbone's shape with random weights")
     normalise: bool = _of(False, "lower-case and so on, in the tokenizer (for bbc-csv)")
     epochs: int = _of(4, "passes over the training texts")
@@ -49,15 +50,15 @@ class Recipe:
     learning_rate: float | None = _of(None, "at its peak; none: what suits the backbone")
     max_length: int | None = _of(None, "tokens read of a text; none: what suits the backbone")
     pooling: Literal[tuple(POOLINGS)] = _of("last", "what the new layer reads of a text")
-    freeze: int = _of(0, "keep the embeddings and so many of the first blocks as they are")
-    lora: int = _of(0, "rank of low-rank adapters that learn instead of the weights; 0: none")
-    early_stopping: int = _of(0, "stop after so many epochs without a lower validation loss")
+    freeze: int = _of(0, "embeddings and first blocks that stay as they are; 0: none")
+    lora: int = _of(0, "rank of the adapters that learn instead of the weights; 0: none")
+    early_stopping: int = _of(0, "epochs without a lower validation loss, then stop; 0: never")
     gradient_checkpointing: bool = _of(False, "less memory for about a third more time")
     compile: bool = _of(False, "torch.compile: pays in runs of many minutes")
     dtype: Literal[DTYPES] = _of("auto", "numbers of the matrix products")
-    micro_batch: int = _of(0, "texts at once a process, gradients summed; 0: all that fit")
+    micro_batch: int = _of(0, "texts at once, their gradients summed; 0: all of a step")
     checkpoints: Path | None = _of(None, "folder of the checkpoints; none: beside the model")  # noqa: RUF009
-    checkpoint_steps: int = _of(0, "save also every so many steps; 0: only after each epoch")
+    checkpoint_steps: int = _of(0, "save also every so many steps; 0: after each epoch only")
     seed: int = _of(0, "of weights, order and dropout")
 
     def __post_init__(self):
@@ -71,58 +72,49 @@ class Recipe:
         Raises:
             ValueError: a setting, or two together; a BackboneError where it is the backbone.
         """
-        for name in OVER_ZERO + ZERO_OR_MORE:
-            self._check_number(name)
+        for name, lowest in LOWEST.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < lowest:
+                raise ValueError(f"{name} = {value}: a whole number from {lowest} on is needed")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate = {self.learning_rate}: a number over 0 is needed")
         if self.pooling not in POOLINGS:
             raise BackboneError(f"pooling {self.pooling!r}: there are {', '.join(POOLINGS)}")
         choose_dtype(self.dtype)
-        partly = "freeze" if self.freeze else "lora"
         if self.freeze and self.lora:
             raise ValueError("freeze and lora: lora keeps all weights frozen already; choose one")
         if self.from_scratch and (self.freeze or self.lora):
+            partly = "freeze" if self.freeze else "lora"
             raise ValueError(f"from_scratch and {partly}: random weights that never learn")
         if self.lora and os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("true", "1"):
             raise ValueError("lora and FSDP: adapters of a sharded model cannot be folded in")
         folder = self.checkpoint_folder(out)
         for name, path in (("out", out), ("checkpoints", folder)):
-            if path.exists() and not path.is_dir():
+            if path.is_file():
                 raise ValueError(f"{name}: {path} is a file; a folder is needed")
         if out.resolve() in (folder.resolve(), *folder.resolve().parents):
             raise ValueError(f"checkpoints: {folder} is in the model folder; choose one beside it")
-        self.share()
+        self.texts_at_once()
         layers = load(AutoConfig.from_pretrained, self.backbone).num_hidden_layers
         if self.freeze > layers:
             raise BackboneError(f"freeze = {self.freeze}: {self.backbone} has {layers} blocks")
-
-    def _check_number(self, name: str) -> None:
-        value, kinds = getattr(self, name), (int,)
-        if name == "learning_rate":
-            kinds = (int, float)
-        if type(value) not in kinds:
-            raise ValueError(f"{name} = {value}: a number without a fraction is needed")
-        if name in ZERO_OR_MORE and value < 0:
-            raise ValueError(f"{name} = {value}: 0 or more is needed")
-        if name in OVER_ZERO and not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} = {value}: a number over 0 is needed")
 
     def checkpoint_folder(self, out: Path) -> Path:
         """Where the checkpoints of a run into `out` are."""
         return Path(self.checkpoints or out.with_name(f"{out.name}-checkpoints"))
 
-    def share(self) -> int:
-        """Texts that a process reads at once, if its memory is large enough."""
+    def texts_at_once(self) -> int:
+        """Texts that a process reads at once: its share of a step, or `micro_batch` of it."""
         processes = int(os.environ.get("WORLD_SIZE", 1))  # torchrun sets it
         share, left = divmod(self.batch_size, processes)
+        micro = self.micro_batch or share
         if left:
-            raise ValueError(
-                f"batch_size = {self.batch_size}: {processes} processes cannot share it evenly"
-            )
-        if self.micro_batch and share % self.micro_batch:
-            raise ValueError(
-                f"micro_batch = {self.micro_batch}: a process reads {share} texts a step; "
-                f"use a number that divides {share}"
-            )
-        return self.micro_batch or share
+            what = f"{processes} processes cannot share it evenly"
+            raise ValueError(f"batch_size = {self.batch_size}: {what}")
+        if share % micro:
+            what = f"a process reads {share} texts a step; use a number that divides {share}"
+            raise ValueError(f"micro_batch = {micro}: {what}")
+        return micro
 
 
 for _field in fields(Recipe):
@@ -131,9 +123,7 @@ for _field in fields(Recipe):
 
 def use_all_cores() -> int:
     """Let torch use every core of this process, shared out under torchrun; returns how many."""
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # not on a Mac
-        cores = len(os.sched_getaffinity(0))
+    cores = len(psutil.Process().cpu_affinity()) if psutil.LINUX else os.cpu_count()
     cores = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     torch.set_num_threads(cores)
     return cores
@@ -145,25 +135,26 @@ def choose_dtype(asked: str = "auto") -> str:
     `auto`: fp32 on a CPU, bf16 on a GPU that has it (A100, L4, H100), else fp16 with loss scaling.
     """
     gpu = torch.cuda.is_available()
+    old = gpu and torch.cuda.get_device_capability() < (8, 0)
     if asked not in DTYPES:
         raise ValueError(f"dtype {asked!r}: there are {', '.join(DTYPES)}")
     if asked == "fp16" and not gpu:
         raise ValueError("dtype fp16: this machine has no GPU; on a CPU use fp32 or bf16")
-    has_bf16 = not gpu or torch.cuda.get_device_capability()[0] >= 8
-    if asked == "bf16" and not has_bf16:
+    if asked == "bf16" and old:
         card = torch.cuda.get_device_name()
         raise ValueError(f"dtype bf16: {card} does not have it; use fp16 or auto")
     if asked != "auto":
         return asked
     if not gpu:
         return "fp32"
-    return "bf16" if has_bf16 else "fp16"
+    return "fp16" if old else "bf16"
 
 
 def device_line(dtype: str = "auto") -> str:
     """The device and the numbers' format; on Colab without a GPU, how to get one."""
-    how = f"{choose_dtype(dtype)}, SDPA attention"
-    how = how.replace("fp16,", "fp16 with loss scaling,")
+    dtype = choose_dtype(dtype)
+    scaling = " with loss scaling" if dtype == "fp16" else ""
+    how = f"{dtype}{scaling}, SDPA attention"
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         return f"{torch.cuda.get_device_name()} ({memory:.0f} GiB), {how}"

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -15,20 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from accelerate.utils import find_executable_batch_size
-from IPython import get_ipython
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from gpt2news.finetune import part
-from gpt2news.finetune.model import (
-    encode,
-    load_model,
-    load_tokenizer,
-    locate_backbone,
-    quicken,
-    quiet,
-)
+from gpt2news.finetune.model import encode, load_model, load_tokenizer, locate_backbone, quiet
 from gpt2news.finetune.recipe import Recipe, choose_dtype, device_line, use_all_cores
 from gpt2news.finetune.trainer import (
     ClassifierTrainer,
@@ -39,6 +29,7 @@ from gpt2news.finetune.trainer import (
     TextDataset,
     last_checkpoint,
 )
+from gpt2news.split import read_part
 from newsserve.files import atomic, sha256_of
 
 HOW = ("checkpoints", "checkpoint_steps", "micro_batch")  # these change nothing in the weights
@@ -53,80 +44,79 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
 
     Args:
         splits: folder of chapter 02, or the file with the training texts.
-        out: folder to write: Hugging Face's layout, and training.json.
+        out: folder to write: Hugging Face's layout, and training.json, which is returned.
         val: file or folder of the validation texts, when they are not in `splits`.
         say: called with a line an epoch, and one a minute.
 
-    Returns:
-        What training.json holds: the recipe, `history` (step, epoch, loss, eval_loss …), seconds.
-
     Raises:
         BackboneError, DivergedError, CheckpointError: see there.
-        ValueError: a setting that makes no sense, or texts that cannot be used.
+        ValueError: a setting that makes no sense, texts that cannot be used, too little memory.
     """
     out, began = Path(out), time.monotonic()
     recipe.check(out)
-    frames, files = _read(Path(splits), Path(val or splits))
-    topics = sorted(frames["train"]["topic"].unique())
+    files = [_file(Path(splits), "train"), _file(Path(val or splits), "val")]
+    train, val = (read_part(file) for file in files)
+    topics = _topics(train, val)
     threads, dtype = use_all_cores(), choose_dtype(recipe.dtype)
-    tokenizer, model, parameters = _build(recipe, topics)
-    data = {name: _dataset(frame, topics, tokenizer, name) for name, frame in frames.items()}
-    steps_an_epoch = -(-len(data["train"]) // recipe.batch_size)
-    folder = recipe.checkpoint_folder(out)
-    arguments = _arguments(recipe, folder, steps_an_epoch * recipe.epochs, dtype)
+    set_seed(recipe.seed)
+    tokenizer = load_tokenizer(recipe.backbone, recipe.max_length, recipe.normalise)
+    shape = (tokenizer.pad_token_id, recipe.max_length, recipe.from_scratch, recipe.pooling)
+    model = load_model(recipe.backbone, topics, *shape)
+    settings = {name: value for name, value in asdict(recipe).items() if name not in HOW}
+    record = {**settings, "parameters": _size(model), "topics": topics}
+    model = part.choose(model, recipe)
+    record["trained"] = _size(model, learning=True)
+
+    learning, watched = _dataset(train, topics, tokenizer), _dataset(val, topics, tokenizer)
+    watched.sort()  # little padding, and the order of validation changes nothing
+    steps_an_epoch = -(-len(learning) // recipe.batch_size)
+    arguments = _arguments(recipe, steps_an_epoch * recipe.epochs, dtype)
     model.to(arguments.device)
     # With one process, what frozen blocks say of a text can be kept for all epochs.
     keeps = recipe.freeze > 0 and recipe.epochs > 1 and arguments.world_size == 1
-    keeps = keeps and not recipe.compile and part.fits(model, data["train"].ids + data["val"].ids)
+    keeps = keeps and not recipe.compile and part.fits(model, learning.ids + watched.ids)
     if keeps:
         with torch.autocast(model.device.type, HALF.get(dtype), enabled=dtype in HALF):
-            for texts in data.values():
+            for texts in (learning, watched):
                 texts.states = part.keep_states(model, recipe.freeze, texts.ids)
-    turn = _set_batches(arguments, recipe, model, dtype)
-    dealt = turn * arguments.world_size if arguments.world_size > 1 else 1
-    lengths = [len(row) for row in data["train"].ids]
-    order = LengthGroupedSampler(lengths, recipe.batch_size, recipe.seed, dealt)
-    mine = folder / _fingerprint(recipe, files, keeps)
+
+    folder = recipe.checkpoint_folder(out)
+    mine = folder / _fingerprint(recipe.backbone, [settings, keeps], files)
     arguments.output_dir = str(mine)
-    with arguments.main_process_first():
-        resumed = last_checkpoint(mine)
+    resumed = last_checkpoint(mine)
     if resumed and arguments.should_save:
         say(f"going on from {Path(resumed).name}")
+    turn, processes = arguments.per_device_train_batch_size, arguments.world_size
+    dealt = turn * processes if processes > 1 else 1
+    lengths = [len(row) for row in learning.ids]
+    order = LengthGroupedSampler(lengths, recipe.batch_size, recipe.seed, dealt)
     set_seed(recipe.seed)
     with part.upper_blocks(model, recipe.freeze) if keeps else nullcontext(model) as learner:
         trainer = ClassifierTrainer(
             model=learner,
             args=arguments,
-            train_dataset=data["train"],
-            eval_dataset=data["val"],
-            data_collator=data["train"].collate,
+            train_dataset=learning,
+            eval_dataset=watched,
+            data_collator=learning.collate,
             compute_metrics=_accuracy,
-            callbacks=[Resumable(order, recipe.checkpoint_steps, steps_an_epoch)],
+            callbacks=[Resumable(order, recipe.checkpoint_steps, steps_an_epoch), Lines(say)],
             order=order,
         )
-        if arguments.disable_tqdm:
-            trainer.remove_callback(PrinterCallback)
-            trainer.add_callback(Lines(say))
+        trainer.remove_callback(PrinterCallback)
         if recipe.early_stopping:
             trainer.add_callback(EarlyStoppingCallback(recipe.early_stopping))
-        with quiet():
-            trainer.train(resume_from_checkpoint=resumed)
-    history = [e for e in trainer.state.log_history if "loss" in e or "eval_loss" in e]
-    if not all(np.isfinite(entry.get("loss", entry.get("eval_loss"))) for entry in history):
-        raise DivergedError("the validation loss is not a number; lower learning_rate")
-    record = {name: value for name, value in asdict(recipe).items() if name not in HOW} | {
-        "parameters": parameters,
-        "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "topics": topics,
+        _run(trainer, resumed)
+
+    record |= {
         "dtype": dtype,
         "threads": threads,
-        "processes": arguments.world_size,
+        "processes": processes,
         "texts_at_once": turn,
         "accumulation": arguments.gradient_accumulation_steps,
         "steps": trainer.state.global_step,
         "device": device_line(dtype),
         "seconds": round(time.monotonic() - began, 1),
-        "history": history,
+        "history": [e for e in trainer.state.log_history if "loss" in e or "eval_loss" in e],
     }
     with quiet():
         _save(trainer, model if keeps else None, tokenizer, out, record)
@@ -136,130 +126,48 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
     return record
 
 
-def _read(train: Path, val: Path) -> tuple[dict[str, pd.DataFrame], list[Path]]:
-    """The frames of train and val, checked, and their files."""
-    frames, files = {}, []
-    for name, path in (("train", train), ("val", val)):
-        file = path if path.is_file() else path / f"{name}.csv"
-        if not file.is_file():
-            raise FileNotFoundError(f"{path}: no {name}.csv; chapter 02_split makes them")
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
-        for column in ("text", "topic"):
-            if column not in frame:
-                raise ValueError(f"{file}: no column {column!r}; it has {', '.join(frame)}")
-            empty = frame.index[frame[column].str.strip() == ""]
-            if len(empty):
-                raise ValueError(f"{file}: row {empty[0] + 1} has no {column}")
-        if frame.empty:
-            raise ValueError(f"{file}: no rows")
-        frames[name] = frame
-        files.append(file)
-    topics = set(frames["train"]["topic"])
+def _file(path: Path, name: str) -> Path:
+    return path if path.is_file() else path / f"{name}.csv"
+
+
+def _topics(train: pd.DataFrame, val: pd.DataFrame) -> list[str]:
+    topics = sorted(train["topic"].unique())
     if len(topics) < 2:
-        raise ValueError(f"{train}: all texts have the topic {topics.pop()!r}; two are needed")
-    if strangers := sorted(set(frames["val"]["topic"]) - topics):
-        what = f"validation has the topic {strangers[0]!r}, which no training text has"
-        raise ValueError(f"{val}: {what}")
-    return frames, files
+        raise ValueError(f"all texts have the topic {topics[0]!r}; two are needed")
+    if strangers := sorted(set(val["topic"]) - set(topics)):
+        raise ValueError(f"validation has the topic {strangers[0]!r}, which no training text has")
+    return topics
 
 
-def _build(recipe: Recipe, topics: list[str]) -> tuple:
-    """Tokenizer, model as it will learn, and the number of its weights without adapters."""
-    set_seed(recipe.seed)
-    tokenizer = load_tokenizer(recipe.backbone, recipe.max_length, recipe.normalise)
-    shape = (tokenizer.pad_token_id, recipe.max_length, recipe.from_scratch, recipe.pooling)
-    model = load_model(recipe.backbone, topics, *shape)
-    parameters = sum(p.numel() for p in model.parameters())
-    quicken(model)
-    if recipe.freeze:
-        part.freeze(model, recipe.freeze)
-    with quiet():
-        if recipe.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-        if recipe.lora:
-            model = part.add_lora(model, recipe.lora)
-    return tokenizer, model, parameters
+def _size(model: torch.nn.Module, learning: bool = False) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad or not learning)
 
 
-def _set_batches(arguments: TrainingArguments, recipe: Recipe, model, dtype: str) -> int:
-    """Divide a step among processes and turns; returns the texts a turn."""
-    turn = recipe.share()
-    if torch.cuda.is_available() and not recipe.micro_batch:
-        turn = fit_batch(turn, model, recipe.max_length, dtype)
-    arguments.per_device_train_batch_size, arguments.per_device_eval_batch_size = turn, 4 * turn
-    arguments.gradient_accumulation_steps = recipe.batch_size // (turn * arguments.world_size)
-    return turn
-
-
-def _dataset(frame: pd.DataFrame, topics: list[str], tokenizer, name: str) -> TextDataset:
-    ids = encode(tokenizer, frame["text"].tolist())
+def _dataset(frame: pd.DataFrame, topics: list[str], tokenizer) -> TextDataset:
     labels = [topics.index(topic) for topic in frame["topic"]]
-    rows = range(len(ids))
-    if name == "val":  # from short to long: little padding, and its order changes nothing
-        rows = np.argsort([len(row) for row in ids], kind="stable")
-    return TextDataset([ids[i] for i in rows], [labels[i] for i in rows], tokenizer.pad_token_id)
+    return TextDataset(encode(tokenizer, frame["text"].tolist()), labels, tokenizer.pad_token_id)
 
 
 def _accuracy(prediction) -> dict[str, float]:
     return {"accuracy": float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())}
 
 
-def _fingerprint(recipe: Recipe, files: list[Path], keeps: bool) -> str:
+def _fingerprint(backbone: str, settings: list, files: list[Path]) -> str:
     """What the weights depend on: a checkpoint of anything else must not be gone on from."""
-    settings = {name: value for name, value in asdict(recipe).items() if name not in HOW}
-    where, revision = locate_backbone(recipe.backbone)
-    if Path(where).is_dir():
-        files = files + sorted(path for path in Path(where).iterdir() if path.is_file())
-    hashes = [[file.name, sha256_of(file)] for file in files]
-    facts = json.dumps([settings, revision, torch.__version__, keeps, hashes])
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+    where, revision = locate_backbone(backbone)
+    files = files + sorted(path for path in Path(where).glob("*") if path.is_file())
+    facts = [settings, revision, torch.__version__, [sha256_of(file) for file in files]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def fit_batch(share: int, model: torch.nn.Module, max_length: int, dtype: str) -> int:
-    """The largest number of full-length texts that divides `share` and fits the GPU's memory."""
-    divisors = iter([n for n in range(share, 0, -1) if share % n == 0])
-
-    def step(texts: int) -> int:
-        try_step(model, texts, max_length, dtype)
-        return texts
-
-    try:
-        return find_executable_batch_size(step, next(divisors), lambda: next(divisors, 0))()
-    except RuntimeError as error:
-        if "No executable batch size" not in str(error):
-            raise
-        raise ValueError(
-            "out of memory with one text a turn: a shorter max_length, gradient_checkpointing, "
-            "lora or freeze take less; or a smaller backbone"
-        ) from error
-
-
-def try_step(model: torch.nn.Module, texts: int, max_length: int, dtype: str) -> None:
-    """One step on texts of full length, with room for the two moments that AdamW will keep."""
-    ids = torch.ones(texts, max_length, dtype=torch.long, device=model.device)
-    learning = [p for p in model.parameters() if p.requires_grad]
-    moments = [torch.empty_like(p) for p in learning for _ in range(2)]
-    try:
-        with torch.autocast(model.device.type, HALF.get(dtype), enabled=dtype in HALF):
-            model.train()(input_ids=ids, labels=ids[:, 0]).loss.backward()
-    finally:
-        model.zero_grad(set_to_none=True)
-        del moments
-
-
-def _interactive() -> bool:
-    """Whether somebody watches: a live notebook, not papermill's; a terminal, not a log."""
-    kernel = getattr(get_ipython(), "kernel", None)
-    return kernel._allow_stdin if kernel else sys.stderr.isatty()
-
-
-def _arguments(recipe: Recipe, folder: Path, steps: int, dtype: str) -> TrainingArguments:
+def _arguments(recipe: Recipe, steps: int, dtype: str) -> TrainingArguments:
     for name in [name for name in os.environ if name.startswith("ACCELERATE_DYNAMO")]:
         del os.environ[name]  # left by an earlier compiled run in this process
-    gpu = torch.cuda.is_available()
+    turn, gpu = recipe.texts_at_once(), torch.cuda.is_available()
     arguments = TrainingArguments(
-        output_dir=str(folder),
         num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=turn,
+        per_device_eval_batch_size=4 * turn,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=max(1, steps // 10),
@@ -278,17 +186,32 @@ def _arguments(recipe: Recipe, folder: Path, steps: int, dtype: str) -> Training
         report_to="none",
         log_level="error",
         log_level_replica="error",
-        disable_tqdm=not _interactive(),
+        disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=gpu,
         ddp_find_unused_parameters=False,
         seed=recipe.seed,
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # several GPUs are for torchrun, a process each
+    arguments.gradient_accumulation_steps = recipe.batch_size // (turn * arguments.world_size)
     return arguments
 
 
-def _save(trainer: Trainer, whole, tokenizer, out: Path, record: dict) -> None:
+def _run(trainer: ClassifierTrainer, resumed: str | None) -> None:
+    try:
+        with quiet():
+            trainer.train(resume_from_checkpoint=resumed)
+    except torch.OutOfMemoryError as error:
+        raise ValueError(
+            "the GPU's memory is too small: a lower micro_batch, gradient_checkpointing, freeze, "
+            "lora or a shorter max_length take less"
+        ) from error
+    losses = [entry.get("eval_loss", 0.0) for entry in trainer.state.log_history]
+    if not np.isfinite(losses).all():
+        raise DivergedError("the validation loss is not a number; lower learning_rate")
+
+
+def _save(trainer: ClassifierTrainer, whole, tokenizer, out: Path, record: dict) -> None:
     sharded = trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None
     if not trainer.args.should_save:
         return

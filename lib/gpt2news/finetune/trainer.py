@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import sort_checkpoints
 
@@ -19,6 +17,7 @@ from gpt2news.finetune.model import pad
 
 IGNORED = -100  # the label that torch's cross_entropy leaves out
 LINE_EVERY = 60  # seconds
+SIZES = "sizes.json"  # in a checkpoint: the size of each of its files
 
 
 class DivergedError(ValueError):
@@ -38,6 +37,11 @@ class TextDataset(torch.utils.data.Dataset):
     def __init__(self, ids: list[list[int]], labels: list[int], pad_token_id: int):
         self.ids, self.labels, self.pad_token_id, self.states = ids, labels, pad_token_id, None
 
+    def sort(self) -> None:
+        """From short to long."""
+        order = np.argsort([len(row) for row in self.ids], kind="stable")
+        self.ids, self.labels = [self.ids[i] for i in order], [self.labels[i] for i in order]
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -52,27 +56,22 @@ class TextDataset(torch.utils.data.Dataset):
         batch = {"input_ids": pad([item["input_ids"] for item in items], self.pad_token_id)}
         for name in ("labels", "rows"):
             batch[name] = torch.tensor([item[name] for item in items])
-        if "states" in items[0]:
+        if self.states is not None:
             states = [item["states"] for item in items]
             batch["states"] = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
         return batch
 
 
 class LengthGroupedSampler(torch.utils.data.Sampler):
-    """Batches of texts of like length, in an order that is a function of seed and epoch alone.
+    """Batches of texts of like length, in an order that seed and epoch alone decide.
 
     So a run that was cut goes on in it, which transformers' own sampler of this name cannot.
-    Shuffled, sorted by length within stretches of up to 50 batches, then the batches shuffled.
     Fillers (-1) make the number even where several processes deal the texts out.
     """
 
     def __init__(self, lengths: list[int], batch_size: int, seed: int, multiple_of: int = 1):
         self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
         self.multiple_of, self.epoch = multiple_of, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch (0 is the first)."""
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-len(self.lengths) // self.multiple_of) * self.multiple_of
@@ -82,7 +81,7 @@ class LengthGroupedSampler(torch.utils.data.Sampler):
         random = np.random.default_rng([self.seed, self.epoch])
         shuffled = random.permutation(n).tolist()
         stretch = size * max(1, min(n // (4 * size), 50))
-        ordered = []
+        ordered = []  # long to short within each stretch; then the batches are shuffled
         for start in range(0, n, stretch):
             some = shuffled[start : start + stretch]
             ordered += sorted(some, key=lambda i: -self.lengths[i])
@@ -111,17 +110,14 @@ def last_checkpoint(folder: Path) -> str | None:
 
 
 def _is_whole(checkpoint: Path) -> bool:
-    weights = list(checkpoint.glob("*model*.safetensors"))
     try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-        for file in weights:
-            safe_open(file, "pt")  # its header says how long it must be
-    except (OSError, ValueError, SafetensorError):
+        return json.loads((checkpoint / SIZES).read_text("utf-8")) == _sizes(checkpoint)
+    except (OSError, ValueError):
         return False
-    states = [*checkpoint.glob("rng_state*.pth"), checkpoint / "optimizer.pt"]
-    states.append(checkpoint / "scheduler.pt")
-    # torch.save writes a zip file, whose table of contents comes last.
-    return bool(weights) and len(states) > 2 and all(zipfile.is_zipfile(file) for file in states)
+
+
+def _sizes(checkpoint: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in checkpoint.iterdir() if file.name != SIZES}
 
 
 class ClassifierTrainer(Trainer):
@@ -145,8 +141,8 @@ class ClassifierTrainer(Trainer):
             rows = ", ".join(str(row + 1) for row in inputs["rows"].tolist() if row >= 0)
             raise DivergedError(
                 f"step {self.state.global_step + 1} (epoch {int(self.state.epoch or 0) + 1}): the "
-                f"loss is {loss.item()}. Its batch: rows {rows} of the training texts. The usual "
-                f"cause is a learning_rate that is too high (it is {self.args.learning_rate:g})"
+                f"loss is {loss.item()}, of the rows {rows} of the training texts; "
+                f"a learning_rate under {self.args.learning_rate:g} is the usual cure"
             )
         return loss
 
@@ -154,13 +150,16 @@ class ClassifierTrainer(Trainer):
         folder, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:  # last of all, so that a half checkpoint has no such file
+                sizes = json.dumps(_sizes(folder / name))
+                (folder / name / SIZES).write_text(sizes, encoding="utf-8")
         except (OSError, RuntimeError) as error:  # torch says a full disk in a RuntimeError
             shutil.rmtree(folder / name, ignore_errors=True)
             whole = last_checkpoint(folder)
             before = f"{Path(whole).name} is whole" if whole else "there is none before it"
             raise CheckpointError(
-                f"{name} could not be written ({error}); {before}. "
-                f"Make room in {folder}, then run again: it goes on"
+                f"{name} could not be written ({error}); {before}. Make room, then run again"
             ) from error
 
 
@@ -171,7 +170,7 @@ class Resumable(TrainerCallback):
         self.order, self.steps, self.steps_an_epoch = order, steps, steps_an_epoch
 
     def on_epoch_begin(self, args, state, control, **_):
-        self.order.set_epoch(state.global_step // self.steps_an_epoch)
+        self.order.epoch = state.global_step // self.steps_an_epoch
 
     def on_step_end(self, args, state, control, **_):
         # Not at an epoch's last step: its validation belongs before its checkpoint.
@@ -183,20 +182,15 @@ class Lines(TrainerCallback):
     """A line an epoch, and one a minute: what a log can hold."""
 
     def __init__(self, say):
-        self.say = say
-
-    def on_train_begin(self, args, state, control, **_):
-        self.began = self.said = time.monotonic()
+        self.say, self.began, self.said = say, time.monotonic(), time.monotonic()
 
     def on_step_end(self, args, state, control, **_):
         if time.monotonic() - self.said > LINE_EVERY:
             self._line(f"step {state.global_step}/{state.max_steps}", state)
 
     def on_evaluate(self, args, state, control, metrics, **_):
-        score = (
-            f"validation loss {metrics['eval_loss']:.3f}  accuracy {metrics['eval_accuracy']:.3f}"
-        )
-        self._line(f"epoch {state.epoch:.0f}/{args.num_train_epochs:.0f}  {score}", state)
+        score = f"loss {metrics['eval_loss']:.3f}  accuracy {metrics['eval_accuracy']:.3f}"
+        self._line(f"epoch {state.epoch:.0f}/{state.num_train_epochs}  validation {score}", state)
 
     def _line(self, now: str, state) -> None:
         self.said = time.monotonic()
