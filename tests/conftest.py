@@ -8,6 +8,12 @@ from filelock import FileLock
 
 from running import run_report
 
+# Two processes that each train with as many threads as there are cores make both crawl. So each
+# worker, and all that it starts, keeps to one core of its own.
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
 
 @pytest.fixture(scope="session")
 def bbc_data() -> Path:
