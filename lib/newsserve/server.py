@@ -28,6 +28,7 @@ from newsserve.predictor import Answer, Predictor
 
 MAX_BODY = 2_000_000
 MAX_TEXTS = 256
+BODY_SECONDS = 30
 log = logging.getLogger("gpt2news")
 
 
@@ -44,7 +45,7 @@ DOCUMENTED = {
     "response_class": Response,
     "responses": {
         200: {"model": Answer | list[Answer], "content": {messages.LINES: {}}},
-        **{status: {"model": dict[str, str]} for status in (401, 413, 415, 422, 429)},
+        **{status: {"model": dict[str, str]} for status in (401, 408, 413, 415, 422, 429)},
     },
     "openapi_extra": {
         "requestBody": {
@@ -133,6 +134,16 @@ def problem(status: int, says: str, headers: dict[str, str] | None = None) -> JS
     return JSONResponse({"detail": says, "message": says}, status, headers)
 
 
+async def body_of(request: Request) -> bytes | None:
+    """The body, or None as soon as it is too large."""
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_BODY:
+            return None
+    return bytes(raw)
+
+
 def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     """The web application that serves one model folder; ModelFolderError when it cannot be served.
 
@@ -178,14 +189,15 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     @app.post("/invocations", **DOCUMENTED)
     async def invocations(request: Request) -> Response:
         """One text gives one answer, several give a list."""
-        raw = bytearray()
-        async for chunk in request.stream():
-            raw += chunk
-            if len(raw) > MAX_BODY:
-                return problem(413, f"body over {MAX_BODY:,} bytes")
+        try:
+            raw = await asyncio.wait_for(body_of(request), BODY_SECONDS)
+        except asyncio.TimeoutError:
+            return problem(408, f"the body did not come in {BODY_SECONDS} s")
+        if raw is None:
+            return problem(413, f"body over {MAX_BODY:,} bytes")
         asked = request.headers.get("content-type")
         try:
-            texts, single = messages.read(bytes(raw), asked)
+            texts, single = messages.read(raw, asked)
             if len(texts) > MAX_TEXTS:
                 many = f"{len(texts)} texts; at most {MAX_TEXTS} a request"
                 raise messages.BadRequestError(many)
