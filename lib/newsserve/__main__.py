@@ -50,15 +50,10 @@ def classify_file(args: argparse.Namespace) -> int | str:
     """`--input` into `--output`."""
     if args.text or not (args.input and args.output):
         return "--input and --output go together, without texts as arguments"
-    job = (args.model, args.input, args.output, args.text_column)
-    if args.engine == "ray":
-        from newsserve.cluster import classify_with_ray
+    from newsserve import batch
 
-        count = classify_with_ray(*job, args.workers)
-    else:
-        from newsserve import batch
-
-        count = batch.classify_file(*job, args.resume)
+    files = (args.input, args.output)
+    count = batch.classify_file(args.model, *files, args.text_column, args.resume)
     print(f"{args.output}: {count:,} rows", file=sys.stderr)
     return 0
 
@@ -130,8 +125,6 @@ def add_commands(commands) -> None:
     sort.add_argument("--output", type=Path, help="the same rows with topics, in one of the three")
     sort.add_argument("--text-column", default="text", **default)
     sort.add_argument("--resume", action="store_true", help="go on with a run that was ended")
-    sort.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: Parquet")
-    sort.add_argument("--workers", type=int, default=2, help="of --engine ray (default: 2)")
 
     http = commands.add_parser("serve", parents=[web], help="answer POST /invocations over HTTP")
     # SageMaker says in a variable on which port it will ask.
