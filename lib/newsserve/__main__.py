@@ -1,6 +1,6 @@
 """`python -m newsserve classify | serve | app`, also under the command `gpt2news`.
 
-Each command imports what it needs when it is called, so that answering loads no web framework.
+Each command imports what it needs when called, so that answering loads no web framework.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ def model_folder() -> Path:
 def classify(args: argparse.Namespace) -> int | str:
     """Texts of the command line or of standard input, or a whole file."""
     if args.input or args.output:
-        return classify_file(args)
+        if args.text or not (args.input and args.output):
+            return "--input and --output go together, without texts as arguments"
+        from newsserve import batch
+
+        files = (args.input, args.output)
+        count = batch.classify_file(args.model, *files, args.text_column, args.resume)
+        print(f"{args.output}: {count:,} rows", file=sys.stderr)
+        return 0
     from newsserve.predictor import Predictor
 
     predictor = Predictor(args.model)
@@ -44,18 +51,6 @@ def classify(args: argparse.Namespace) -> int | str:
                 show(answer, "" if len(args.text) == 1 else text)
         count += len(portion)
     return 0 if count else "no text; give it as an argument or on standard input, one a line"
-
-
-def classify_file(args: argparse.Namespace) -> int | str:
-    """`--input` into `--output`."""
-    if args.text or not (args.input and args.output):
-        return "--input and --output go together, without texts as arguments"
-    from newsserve import batch
-
-    files = (args.input, args.output)
-    count = batch.classify_file(args.model, *files, args.text_column, args.resume)
-    print(f"{args.output}: {count:,} rows", file=sys.stderr)
-    return 0
 
 
 def show(answer, text: str) -> None:

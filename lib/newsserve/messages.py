@@ -84,10 +84,8 @@ def write(
 ) -> tuple[bytes, str]:
     """The response body and its content type.
 
-    Args:
-        single: as `read` gave it.
-        accept: the `Accept` header. A type that is not offered is no error: the next one counts.
-        asked: content type of the request, which counts when `accept` names nothing.
+    A type of `accept` that is not offered is no error: the next one counts, and at last `asked`,
+    the content type of the request.
     """
     wanted = [_name_in(name) for name in (accept or "").split(",")]
     offered = [NAMES[name] for name in wanted if name in NAMES]

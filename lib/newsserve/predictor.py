@@ -16,7 +16,6 @@ from tokenizers import Tokenizer
 from newsserve.files import sha256_of
 
 MANIFEST = "serving.json"
-CHUNK = 256  # texts that are held as tokens at a time
 
 
 class ModelFolderError(ValueError):
@@ -29,7 +28,7 @@ class Answer:
 
     Attributes:
         probability: of the likeliest topic, calibrated on validation.
-        answered: False means "not sure": it is under the folder's threshold, or nothing was read.
+        answered: False, "not sure", is under the folder's threshold, or nothing was read.
         probabilities: topic -> probability, likeliest first.
         tokens: tokens read; `truncated` when the text has more.
     """
@@ -48,10 +47,9 @@ def _cores() -> int:
 
 
 class Predictor:
-    """`Predictor(folder)(texts)` gives one `Answer` a text. Safe to use from several threads.
+    """`Predictor(folder)(texts)` gives one `Answer` a text, from several threads as well.
 
-    Of the folder, made by chapter 05, it opens `serving.json`, `tokenizer.json` and the ONNX model,
-    and no pickle ever.
+    Of the folder it opens `serving.json`, `tokenizer.json` and the ONNX model, and no pickle ever.
 
     Args:
         model: another ONNX file of the folder than the one that serving.json names.
@@ -66,7 +64,12 @@ class Predictor:
         hashes = self._read_manifest()
         self.model_file = model or self.model_file
         for name in ("tokenizer.json", self.model_file):
-            self._check_file(self.folder / name, hashes.get(name))
+            path = self.folder / name
+            if name not in hashes or not path.is_file():
+                raise ModelFolderError(f"{path} is not there or not listed in {MANIFEST}")
+            if sha256_of(path) != hashes[name]:
+                changed = f"not the file that {MANIFEST} lists (sha256 differs)"
+                raise ModelFolderError(f"{path}: {changed}; copy the folder again")
         self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
         self.tokenizer.no_truncation()
         self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
@@ -96,13 +99,6 @@ class Predictor:
             again = "make the folder again with chapter 05"
             raise ModelFolderError(f"{path}: {error!r}; {again}") from error
 
-    def _check_file(self, path: Path, listed: str | None) -> None:
-        if listed is None or not path.is_file():
-            raise ModelFolderError(f"{path} is not there or not listed in {MANIFEST}")
-        if sha256_of(path) != listed:
-            changed = f"not the file that {MANIFEST} lists (sha256 differs)"
-            raise ModelFolderError(f"{path}: {changed}; copy the folder again")
-
     def _session(self, threads: int) -> ort.InferenceSession:
         if threads not in self._sessions:
             options = ort.SessionOptions()
@@ -113,12 +109,9 @@ class Predictor:
         return self._sessions[threads]
 
     def encode(self, text: str) -> tuple[list[int], bool]:
-        """Token ids of a text, at most `max_length`, and whether there are more.
-
-        Of a very long text no more is tokenised than is needed.
-        """
+        """Token ids of a text, at most `max_length`, and whether there are more."""
         text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes "?"
-        length = 32 * self.max_length
+        length = 32 * self.max_length  # of a very long text no more is tokenised than is needed
         while True:
             head = text if len(text) <= length else text[:length].rpartition(" ")[0]
             ids = self.tokenizer.encode(head, add_special_tokens=False).ids
@@ -129,7 +122,7 @@ class Predictor:
     def logits(self, texts: list[str]) -> np.ndarray:
         """(n, topics) scores before calibration.
 
-        Each text runs by itself: int8 scales are taken from what is run together, so in a batch
+        Each text runs by itself: int8 scales are taken from all that runs together, so in a batch
         an answer would depend on its neighbours. One text uses all threads, several one each.
         """
         return self._score([self.encode(text)[0] for text in texts])
@@ -151,15 +144,13 @@ class Predictor:
         if isinstance(texts, str):
             raise TypeError("a list of texts is needed, not one text")
         texts, answers = list(texts), []
-        for start in range(0, len(texts), CHUNK):
-            chunk = texts[start : start + CHUNK]
-            encoded = [self.encode(text) for text in chunk]
-            scaled = self._score([ids for ids, _ in encoded]).astype(np.float64) / self.temperature
-            exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-            softmax = exp / exp.sum(axis=1, keepdims=True)
-            for text, (ids, truncated), row in zip(chunk, encoded, softmax, strict=True):
-                tokens = len(ids) if text.strip() and ids != [self.pad] else 0
-                answers.append(self._answer(tokens, truncated, row))
+        encoded = [self.encode(text) for text in texts]
+        scaled = self._score([ids for ids, _ in encoded]).astype(np.float64) / self.temperature
+        exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        softmax = exp / exp.sum(axis=1, keepdims=True)
+        for text, (ids, truncated), row in zip(texts, encoded, softmax, strict=True):
+            tokens = len(ids) if text.strip() and ids != [self.pad] else 0
+            answers.append(self._answer(tokens, truncated, row))
         return answers
 
     def _answer(self, tokens: int, truncated: bool, probabilities: np.ndarray) -> Answer:
@@ -172,9 +163,8 @@ class Predictor:
     def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:
         """How much each word spoke for the topic: occlusion, Zeiler and Fergus, ECCV 2014.
 
-        Returns the words that were read, each with the fall of the topic's probability without it
-        (negative: it spoke against). At most `passes` variants are scored: of a longer text,
-        neighbouring words are left out together and share the fall.
+        Returns the words that were read, each with the fall of the topic's probability without it.
+        With more words than `passes`, neighbours are left out together and share the fall.
         """
         ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
         if not ends:

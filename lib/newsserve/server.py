@@ -39,8 +39,8 @@ class Question(BaseModel):
     texts: list[str] | None = None
 
 
-# What the OpenAPI document says of both addresses. The body is read by hand, because its size is
-# bounded; so FastAPI cannot tell its form.
+# For the OpenAPI document: the body is read by hand, because its size is bounded, so FastAPI cannot
+# tell its form.
 DOCUMENTED = {
     "response_class": Response,
     "responses": {
@@ -66,12 +66,9 @@ class BusyError(RuntimeError):
 class Batcher:
     """`await batcher.answer(texts)`: the answers of `predict(texts)`, run in a thread.
 
-    What has come while one batch ran makes up the next, so nobody waits for company. With sixteen
-    clients it answered a fifth more texts a second than a plain pool of threads.
-
-    Args:
-        size: texts taken into a batch (a single request may be larger).
-        limit: texts that may wait; more raise BusyError.
+    What has come while one batch ran makes up the next, so nobody waits for company: up to `size`
+    texts, or a single larger request. With sixteen clients it answered a fifth more texts a second
+    than a plain pool of threads. At most `limit` texts may wait.
     """
 
     def __init__(
@@ -145,10 +142,9 @@ async def body_of(request: Request) -> bytes | None:
 
 
 def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
-    """The web application that serves one model folder; ModelFolderError when it cannot be served.
+    """The web application that serves one model folder, else ModelFolderError.
 
-    Args:
-        token: what `Authorization: Bearer …` has to hold for all but `/ping`; None lets all in.
+    With a token, all but `/ping` asks for `Authorization: Bearer …`.
     """
     predictor, metrics = Predictor(folder), Metrics()
     batcher = Batcher(predictor)

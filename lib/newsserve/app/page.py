@@ -70,9 +70,10 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
     if state.get("given", {}).get("text") != text:
         began = time.perf_counter()
         (answer,) = model([text])
-        state.given = {"text": text, "answer": answer, "seconds": time.perf_counter() - began}
+        spent = (time.perf_counter() - began) * 1000
+        state.given = {"text": text, "answer": answer, "ms": spent}
     given, local = state.given, isinstance(model, Predictor)
-    answer, milliseconds = given["answer"], given["seconds"] * 1000
+    answer = given["answer"]
     likely = f"{look.plain(answer.topic)}, {look.percent(answer.probability)} likely"
     if answer.answered:
         st.success(f"**{likely}**")
@@ -81,7 +82,7 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
         st.warning(f"**Not sure.** At best {likely}; {needs}.")
     for topic, p in answer.probabilities.items():
         st.progress(p, f"{look.plain(topic)}: {look.percent(p)}")
-    notes = f"{answer.tokens:,} tokens (words and pieces of words) read in {milliseconds:,.0f} ms."
+    notes = f"{answer.tokens:,} tokens (words and pieces of words) read in {given['ms']:,.0f} ms."
     if answer.truncated:
         notes += " The text is longer than the model reads, so its end did not count."
     if len(text.split()) < FEW:

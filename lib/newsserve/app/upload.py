@@ -21,7 +21,7 @@ state = st.session_state
 
 
 def read(name: str, data: bytes) -> tuple[Table, list[Row]]:
-    """An upload as a table and its rows; the texts are thought to be in the longest column."""
+    """A table and its rows; the texts are thought to be in the longest column."""
     table = Table(name, data=data)
     rows = list(table)
     if not rows:
@@ -89,8 +89,7 @@ def show_results(table: Table, rows: list[Row], answers: list[dict]) -> None:
         f"{unread:,} could not be read."
     )
     st.dataframe(shown)
-    name = f"{table.path.stem}-topics.csv"
-    content = as_csv(table, rows, answers)
+    name, content = f"{table.path.stem}-topics.csv", as_csv(table, rows, answers)
     st.download_button("Download the results", content, name, on_click="ignore", type="primary")
 
 
