@@ -6,11 +6,9 @@ Each command imports what it needs when called, so that answering loads no web f
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
-from itertools import islice
 from pathlib import Path
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models" / "gpt2-mini-bbc"
@@ -38,19 +36,15 @@ def classify(args: argparse.Namespace) -> int | str:
     from newsserve.predictor import Predictor
 
     predictor = Predictor(args.model)
-    texts, together = iter(args.text), 256
-    if not args.text:
-        texts = (line.strip() for line in sys.stdin if line.strip())
-        together = 1 if sys.stdin.isatty() else 256  # lines that are typed are answered at once
-    count = 0
-    while portion := list(islice(texts, together)):
-        for text, answer in zip(portion, predictor(portion), strict=True):
-            if args.json:
-                print(json.dumps(vars(answer)), flush=True)
-            else:
-                show(answer, "" if len(args.text) == 1 else text)
-        count += len(portion)
-    return 0 if count else "no text; give it as an argument or on standard input, one a line"
+    result = "no text; give it as an argument or on standard input, one a line"
+    for text in args.text or (line.strip() for line in sys.stdin if line.strip()):
+        (answer,) = predictor([text])
+        if args.json:
+            print(json.dumps(vars(answer)), flush=True)
+        else:
+            show(answer, "" if len(args.text) == 1 else text)
+        result = 0
+    return result
 
 
 def show(answer, text: str) -> None:
@@ -77,12 +71,12 @@ def app(args: argparse.Namespace) -> int | str:
     from newsserve.endpoint import Endpoint
     from newsserve.predictor import Predictor
 
-    if importlib.util.find_spec("streamlit") is None:
-        return "streamlit is not installed: pip install 'gpt2-news[app]'"
     endpoint = os.environ.get("GPT2NEWS_ENDPOINT")
     Endpoint(endpoint) if endpoint else Predictor(args.model)
-    from streamlit.web import cli as streamlit
-
+    try:
+        from streamlit.web import cli as streamlit
+    except ImportError:
+        return "streamlit is not installed: pip install 'gpt2-news[app]'"
     page = str(Path(__file__).parent / "app" / "page.py")
     address = ["--server.address", args.host, "--server.port", str(args.port)]
     command = ["run", page, *address, "--", str(args.model.resolve())]

@@ -10,8 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
 from typing import TextIO
@@ -19,15 +18,13 @@ from typing import TextIO
 from tqdm import tqdm
 
 from newsserve.files import atomic, sha256_of
-from newsserve.predictor import Answer, Predictor
+from newsserve.predictor import Model, Predictor
 from newsserve.tables import PORTION, RAW_TEXT, Row, Table, TableError, fault_of, kind_of, parquet
 
 ADDED = ("predicted", "probability", "answered", "truncated", "error")
 
 
-def answer_rows(
-    model: Callable[[list[str]], list[Answer]], rows: list[Row], column: str
-) -> list[dict]:
+def answer_rows(model: Model, rows: list[Row], column: str) -> list[dict]:
     """The columns of ADDED for each row of a `Table`."""
     faults = [wrong or fault_of(row.get(column)) for row, wrong in rows]
     texts = [row[column] for (row, _), fault in zip(rows, faults, strict=True) if not fault]
@@ -136,8 +133,7 @@ def classify_file(
     folder = out.with_name(f".{out.name}.portions")
     of = {"input": table.fingerprint(), "model": sha256_of(model / "serving.json")}
     rows, columns = iter(table), {}
-    every = 0.5 if sys.stderr.isatty() else 10
-    with tqdm(unit="row", mininterval=every, desc=source.name) as bar:
+    with tqdm(unit="row", mininterval=1, desc=source.name) as bar:
         for number in count():
             portion = list(islice(rows, PORTION))
             check_columns(table)

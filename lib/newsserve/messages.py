@@ -49,8 +49,7 @@ def kind_of(content_type: str | None) -> str:
 def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str], bool]:
     """The texts of a request body, and whether one answer is wanted for them and not a list.
 
-    Raises:
-        BadRequestError: the body is not of the form that its content type says.
+    Raises BadRequestError.
     """
     kind = kind_of(content_type)
     try:

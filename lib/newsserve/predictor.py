@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,9 @@ class Answer:
     truncated: bool
 
 
+Model = Callable[[list[str]], list[Answer]]  # a Predictor, or the client of one
+
+
 def _cores() -> int:
     """Cores that this process may use; a container has fewer than its machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -50,13 +53,8 @@ class Predictor:
     """`Predictor(folder)(texts)` gives one `Answer` a text, from several threads as well.
 
     Of the folder it opens `serving.json`, `tokenizer.json` and the ONNX model, and no pickle ever.
-
-    Args:
-        model: another ONNX file of the folder than the one that serving.json names.
-        threads: of ONNX Runtime; default all cores.
-
-    Raises:
-        ModelFolderError: a file is missing, changed, or does not fit the others.
+    `model` is another ONNX file than serving.json names; `threads` are all cores by default.
+    Raises ModelFolderError: a file is missing, changed, or does not fit the others.
     """
 
     def __init__(self, folder: str | Path, model: str | None = None, threads: int | None = None):
@@ -150,15 +148,12 @@ class Predictor:
         softmax = exp / exp.sum(axis=1, keepdims=True)
         for text, (ids, truncated), row in zip(texts, encoded, softmax, strict=True):
             tokens = len(ids) if text.strip() and ids != [self.pad] else 0
-            answers.append(self._answer(tokens, truncated, row))
+            order = np.argsort(-row, kind="stable")
+            ranked = {self.topics[i]: float(row[i]) for i in order}
+            topic = self.topics[order[0]]
+            sure = tokens > 0 and ranked[topic] >= self.threshold
+            answers.append(Answer(topic, ranked[topic], sure, ranked, tokens, truncated))
         return answers
-
-    def _answer(self, tokens: int, truncated: bool, probabilities: np.ndarray) -> Answer:
-        order = np.argsort(-probabilities, kind="stable")
-        ranked = {self.topics[i]: float(probabilities[i]) for i in order}
-        topic = self.topics[order[0]]
-        sure = tokens > 0 and ranked[topic] >= self.threshold
-        return Answer(topic, ranked[topic], sure, ranked, tokens, truncated)
 
     def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:
         """How much each word spoke for the topic: occlusion, Zeiler and Fergus, ECCV 2014.

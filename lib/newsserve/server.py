@@ -1,8 +1,8 @@
 """The predictor behind HTTP, in the form that SageMaker's containers keep.
 
 `GET /ping` says that it is ready, `POST /invocations` answers what `messages` describes. `POST
-/endpoints/{name}/invocations` answers the same, so that a boto3 `sagemaker-runtime` client talks to
-this server when `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` holds its address.
+/endpoints/{name}/invocations` answers the same to boto3's `sagemaker-runtime` client, when
+`AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` holds the server's address.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import os
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from newsserve import messages
-from newsserve.predictor import Answer, Predictor
+from newsserve.predictor import Answer, Model, Predictor
 
 MAX_BODY = 2_000_000
 MAX_TEXTS = 256
@@ -71,9 +70,7 @@ class Batcher:
     than a plain pool of threads. At most `limit` texts may wait.
     """
 
-    def __init__(
-        self, predict: Callable[[list[str]], list[Answer]], size: int = 32, limit: int = 512
-    ):
+    def __init__(self, predict: Model, size: int = 32, limit: int = 512):
         self.predict, self.size, self.limit = predict, size, limit
         self.queue: deque[tuple[list[str], asyncio.Future]] = deque()
         self.task: asyncio.Task | None = None

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable
 
 import streamlit as st
 
 from newsserve.app import look
 from newsserve.batch import ADDED, answer_rows, check_columns, write_csv
 from newsserve.endpoint import EndpointError
-from newsserve.predictor import Answer
+from newsserve.predictor import Model
 from newsserve.tables import Row, Table, TableError
 
 PORTION = 16  # rows between two steps of the progress bar
 NOT_SURE, NOT_READ = "not sure", "not read"
-Model = Callable[[list[str]], list[Answer]]
 state = st.session_state
 
 
