@@ -15,8 +15,8 @@ PATIENCE = 65  # seconds; a serverless endpoint that sleeps takes most of a minu
 JSON = "application/json"
 log = logging.getLogger("gpt2news")
 
-# One plain sentence for each error, by AWS's code, the HTTP status or botocore's class. AWS's own
-# messages are not shown: they can hold account numbers.
+# A sentence for each error, by AWS's code, the HTTP status or botocore's class. AWS's own messages
+# can hold account numbers.
 NOT_ALLOWED = (
     "The app is not allowed to ask the endpoint {name}: it needs a token, or credentials that may "
     "call sagemaker:InvokeEndpoint."

@@ -60,10 +60,6 @@ def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str],
             content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadRequestError(f"the body is not {kind} in UTF-8: {error}") from error
-    return _texts_in(content)
-
-
-def _texts_in(content: object) -> tuple[list[str], bool]:
     several = isinstance(content, dict) and "texts" in content
     if isinstance(content, dict):
         content = content.get("texts" if several else "text")

@@ -25,7 +25,7 @@ class TableError(ValueError):
 
 
 def kind_of(path: Path) -> str:
-    """csv, jsonl or parquet, by the name; a folder is one of Parquet files."""
+    """csv, jsonl or parquet; a folder is one of Parquet files."""
     if path.is_dir():
         return "parquet"
     if path.suffix.lower() not in KINDS:

@@ -32,13 +32,13 @@ def load(folder: str, endpoint: str | None) -> Predictor | Endpoint:
 
 
 def take_example() -> None:
-    """Put the example that was picked into the text area, and ask it."""
+    """Ask the example that was picked."""
     if state.example:
         state.text = state.asked = EXAMPLES[state.example]
 
 
 def own_text() -> None:
-    """The text was edited, so it is no example any more."""
+    """An edited text is no example any more."""
     state.example = None
 
 
@@ -101,10 +101,11 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
 
 
 def card(folder: Path) -> str:
-    """The folder's README.md for a tab: no front matter, no pictures, links only to the web."""
-    if not (folder / "README.md").is_file():
+    """README.md for a tab: no front matter, no pictures, links only to the web."""
+    readme = folder / "README.md"
+    if not readme.is_file():
         return f"There is no `README.md` in the model's folder `{folder.name}`."
-    text = (folder / "README.md").read_text(encoding="utf-8")
+    text = readme.read_text(encoding="utf-8")
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"^#", "##", text, flags=re.MULTILINE)  # headings one level down
     text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)

@@ -35,8 +35,8 @@ def tab(model: Model) -> None:
     upload = st.file_uploader(asks, type="csv")
     if upload is None:
         st.caption(
-            "The rows come back as they are, with the topic, its probability and, where one could "
-            "not be read, the reason. Larger files: `gpt2news classify --input`."
+            "The rows come back with the topic, its probability and, where one could not be read, "
+            "the reason. Larger files: `gpt2news classify --input`."
         )
         return
     try:
