@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from tokenizers import Regex, normalizers
 
 from gpt2news.run import ROOT, sha256_of
-from newsserve.tables import TableError, read_rows
+from newsserve.tables import Table, TableError
 
 RAW = ROOT / "data" / "raw"
 SAMPLE = ROOT / "data" / "sample" / "articles.csv"
@@ -148,7 +148,7 @@ def _rows(path: Path) -> Iterator[dict]:
     try:
         if kind != "parquet":
             path.read_bytes().decode("utf-8")
-        for number, (row, wrong) in enumerate(read_rows(path), 1):
+        for number, (row, wrong) in enumerate(Table(path), 1):
             if wrong:
                 raise TableError(f"row {number}: {wrong}; texts with commas need double quotes")
             yield row

@@ -1,16 +1,14 @@
 """`python -m newsserve classify | serve | app`, also under the command `gpt2news`.
 
-Each command imports what it needs when it is called, so that answering loads no web framework.
+Each command imports what it needs when called, so that answering loads no web framework.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
-from itertools import islice
 from pathlib import Path
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models" / "gpt2-mini-bbc"
@@ -27,40 +25,26 @@ def model_folder() -> Path:
 def classify(args: argparse.Namespace) -> int | str:
     """Texts of the command line or of standard input, or a whole file."""
     if args.input or args.output:
-        return classify_file(args)
+        if args.text or not (args.input and args.output):
+            return "--input and --output go together, without texts as arguments"
+        from newsserve import batch
+
+        files = (args.input, args.output)
+        count = batch.classify_file(args.model, *files, args.text_column, args.resume)
+        print(f"{args.output}: {count:,} rows", file=sys.stderr)
+        return 0
     from newsserve.predictor import Predictor
 
     predictor = Predictor(args.model)
-    texts, together = iter(args.text), 256
-    if not args.text:
-        texts = (line.strip() for line in sys.stdin if line.strip())
-        together = 1 if sys.stdin.isatty() else 256  # lines that are typed are answered at once
-    count = 0
-    while portion := list(islice(texts, together)):
-        for text, answer in zip(portion, predictor(portion), strict=True):
-            if args.json:
-                print(json.dumps(vars(answer)), flush=True)
-            else:
-                show(answer, "" if len(args.text) == 1 else text)
-        count += len(portion)
-    return 0 if count else "no text; give it as an argument or on standard input, one a line"
-
-
-def classify_file(args: argparse.Namespace) -> int | str:
-    """`--input` into `--output`."""
-    if args.text or not (args.input and args.output):
-        return "--input and --output go together, without texts as arguments"
-    job = (args.model, args.input, args.output, args.text_column)
-    if args.engine == "ray":
-        from newsserve.cluster import classify_with_ray
-
-        count = classify_with_ray(*job, args.workers)
-    else:
-        from newsserve import batch
-
-        count = batch.classify_file(*job, args.resume)
-    print(f"{args.output}: {count:,} rows", file=sys.stderr)
-    return 0
+    result = "no text; give it as an argument or on standard input, one a line"
+    for text in args.text or (line.strip() for line in sys.stdin if line.strip()):
+        (answer,) = predictor([text])
+        if args.json:
+            print(json.dumps(vars(answer)), flush=True)
+        else:
+            show(answer, "" if len(args.text) == 1 else text)
+        result = 0
+    return result
 
 
 def show(answer, text: str) -> None:
@@ -87,12 +71,12 @@ def app(args: argparse.Namespace) -> int | str:
     from newsserve.endpoint import Endpoint
     from newsserve.predictor import Predictor
 
-    if importlib.util.find_spec("streamlit") is None:
-        return "streamlit is not installed: pip install 'gpt2-news[app]'"
     endpoint = os.environ.get("GPT2NEWS_ENDPOINT")
     Endpoint(endpoint) if endpoint else Predictor(args.model)
-    from streamlit.web import cli as streamlit
-
+    try:
+        from streamlit.web import cli as streamlit
+    except ImportError:
+        return "streamlit is not installed: pip install 'gpt2-news[app]'"
     page = str(Path(__file__).parent / "app" / "page.py")
     address = ["--server.address", args.host, "--server.port", str(args.port)]
     command = ["run", page, *address, "--", str(args.model.resolve())]
@@ -130,8 +114,6 @@ def add_commands(commands) -> None:
     sort.add_argument("--output", type=Path, help="the same rows with topics, in one of the three")
     sort.add_argument("--text-column", default="text", **default)
     sort.add_argument("--resume", action="store_true", help="go on with a run that was ended")
-    sort.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: Parquet")
-    sort.add_argument("--workers", type=int, default=2, help="of --engine ray (default: 2)")
 
     http = commands.add_parser("serve", parents=[web], help="answer POST /invocations over HTTP")
     # SageMaker says in a variable on which port it will ask.

@@ -1,8 +1,8 @@
 """A file of any length in, the same rows with topics out: `classify --input … --output …`.
 
 Rows are read and answered in portions, so memory does not grow with the file. The answers to each
-portion are a file in a folder beside the output, so a run that was killed goes on with `--resume`
-where it was. At the end the input is read once more, and each row is written with its answer.
+are a file in a folder beside the output, so a run that was killed goes on with `--resume`. At the
+end the input is read once more, and each row is written with its answer.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
 from typing import TextIO
@@ -19,19 +18,17 @@ from typing import TextIO
 from tqdm import tqdm
 
 from newsserve.files import atomic, sha256_of
-from newsserve.predictor import Answer, Predictor
+from newsserve.predictor import Model, Predictor
 from newsserve.tables import PORTION, RAW_TEXT, Row, Table, TableError, fault_of, kind_of, parquet
 
 ADDED = ("predicted", "probability", "answered", "truncated", "error")
 
 
-def answer_rows(
-    model: Callable[[list[str]], list[Answer]], rows: list[Row], column: str
-) -> list[dict]:
-    """The columns of ADDED for each row of a `Table`; `error` says why one has no answer."""
+def answer_rows(model: Model, rows: list[Row], column: str) -> list[dict]:
+    """The columns of ADDED for each row of a `Table`."""
     faults = [wrong or fault_of(row.get(column)) for row, wrong in rows]
     texts = [row[column] for (row, _), fault in zip(rows, faults, strict=True) if not fault]
-    answers = iter(model(texts) if texts else [])
+    answers = iter(model(texts))
     answered = []
     for fault in faults:
         values = (None, None, None, None, fault)
@@ -43,7 +40,7 @@ def answer_rows(
 
 
 def check_columns(table: Table) -> None:
-    """Raises TableError: the texts' column is missing, or one of ADDED is there already."""
+    """TableError: the texts' column is missing, or one of ADDED is there already."""
     if table.names is None:  # no readable row yet
         return
     if table.column not in table.names:
@@ -124,20 +121,11 @@ def join(table: Table, folder: Path, out: Path, columns: list[str]) -> None:
 def classify_file(
     model: Path, source: Path, out: Path, column: str = "text", resume: bool = False
 ) -> int:
-    """Answer every row of `source` into `out`; progress goes to standard error.
+    """Answer every row of `source` into `out`, in order; returns how many they are.
 
-    Args:
-        model: the folder that `Predictor` reads.
-        source: CSV, JSON Lines or Parquet by its name, or a folder of Parquet files.
-        out: CSV, JSON Lines or Parquet; takes its name when all rows are in it.
-        resume: go on with a run that was ended before its time.
-
-    Returns:
-        Number of rows; each of the input is there once, in order.
-
-    Raises:
-        TableError: a file, the column, or an unfinished run is in the way.
-        ModelFolderError: the model cannot be served.
+    `model` is the folder that `Predictor` reads; `out` takes its name when all rows are in it;
+    `resume` goes on with a run that was ended before its time. Raises TableError (a file, the
+    column, or an unfinished run is in the way) or ModelFolderError.
     """
     table = Table(source, column)
     kind_of(out)
@@ -145,8 +133,7 @@ def classify_file(
     folder = out.with_name(f".{out.name}.portions")
     of = {"input": table.fingerprint(), "model": sha256_of(model / "serving.json")}
     rows, columns = iter(table), {}
-    every = 0.5 if sys.stderr.isatty() else 10
-    with tqdm(total=table.lines(), unit="row", mininterval=every, desc=source.name) as bar:
+    with tqdm(unit="row", mininterval=1, desc=source.name) as bar:
         for number in count():
             portion = list(islice(rows, PORTION))
             check_columns(table)

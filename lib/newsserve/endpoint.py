@@ -15,8 +15,8 @@ PATIENCE = 65  # seconds; a serverless endpoint that sleeps takes most of a minu
 JSON = "application/json"
 log = logging.getLogger("gpt2news")
 
-# One plain sentence for each error, by AWS's code, the HTTP status or botocore's class. AWS's own
-# messages are not shown: they can hold account numbers.
+# A sentence for each error, by AWS's code, the HTTP status or botocore's class. AWS's own messages
+# can hold account numbers.
 NOT_ALLOWED = (
     "The app is not allowed to ask the endpoint {name}: it needs a token, or credentials that may "
     "call sagemaker:InvokeEndpoint."
@@ -24,7 +24,6 @@ NOT_ALLOWED = (
 BUSY = "The endpoint {name} is busy; try again in a moment."
 ABSENT = "There is no endpoint {name} in service in this region."
 UNREACHABLE = "The endpoint {name} cannot be reached from here."
-STRANGE = "The endpoint {name} answered, but not in the form that this app reads."
 CREDENTIALS = [
     *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
     *("ProfileNotFound", "TokenRetrievalError", "SSOError"),
@@ -49,12 +48,8 @@ class EndpointError(RuntimeError):
 class Endpoint:
     """`Endpoint(where)(texts)` asks a server of ours or a SageMaker endpoint.
 
-    Args:
-        where: the address of a server (`http…`; its token is taken from GPT2NEWS_TOKEN), or the
-            name of an endpoint, with boto3's own region and credentials.
-
-    Raises:
-        EndpointError: boto3 is missing or not set up, or (when asked) there is no answer.
+    `where` is the address of a server (`http…`; its token is in GPT2NEWS_TOKEN), or the name of an
+    endpoint, with boto3's own region and credentials. Raises EndpointError, also when asked.
     """
 
     def __init__(self, where: str):
@@ -95,16 +90,18 @@ class Endpoint:
             said = self.client.invoke_endpoint(**asked)["Body"].read()
         except self.errors as error:
             raise self._explained(error) from error
+        strange = f"The endpoint {self.name} answered, but not in the form that this app reads."
         try:
             answers = [Answer(**row) for row in json.loads(said)]
-            if len([each for each in answers if each.topic in each.probabilities]) == len(texts):
-                return answers
-        except (TypeError, ValueError):
-            log.warning("endpoint: %d bytes that hold no answers", len(said))
-        raise EndpointError(STRANGE.format(name=self.name))
+            whole = all(answer.topic in answer.probabilities for answer in answers)
+        except (TypeError, ValueError) as error:
+            raise EndpointError(strange) from error
+        if not whole or len(answers) != len(texts):
+            raise EndpointError(strange)
+        return answers
 
     def _explained(self, error: Exception) -> EndpointError:
-        """The sentence of an error: of its code, its status, its class or the class above."""
+        """The sentence for its code, its status, its class or the class above."""
         response = getattr(error, "response", None) or {}
         keys = [
             response.get("Error", {}).get("Code"),

@@ -49,8 +49,7 @@ def kind_of(content_type: str | None) -> str:
 def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str], bool]:
     """The texts of a request body, and whether one answer is wanted for them and not a list.
 
-    Raises:
-        BadRequestError: the body is not of the form that its content type says.
+    Raises BadRequestError.
     """
     kind = kind_of(content_type)
     try:
@@ -61,10 +60,6 @@ def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str],
             content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadRequestError(f"the body is not {kind} in UTF-8: {error}") from error
-    return _texts_in(content)
-
-
-def _texts_in(content: object) -> tuple[list[str], bool]:
     several = isinstance(content, dict) and "texts" in content
     if isinstance(content, dict):
         content = content.get("texts" if several else "text")
@@ -84,10 +79,8 @@ def write(
 ) -> tuple[bytes, str]:
     """The response body and its content type.
 
-    Args:
-        single: as `read` gave it.
-        accept: the `Accept` header. A type that is not offered is no error: the next one counts.
-        asked: content type of the request, which counts when `accept` names nothing.
+    A type of `accept` that is not offered is no error: the next one counts, and at last `asked`,
+    the content type of the request.
     """
     wanted = [_name_in(name) for name in (accept or "").split(",")]
     offered = [NAMES[name] for name in wanted if name in NAMES]

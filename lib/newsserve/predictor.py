@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from tokenizers import Tokenizer
 from newsserve.files import sha256_of
 
 MANIFEST = "serving.json"
-CHUNK = 256  # texts that are held as tokens at a time
 
 
 class ModelFolderError(ValueError):
@@ -29,7 +28,7 @@ class Answer:
 
     Attributes:
         probability: of the likeliest topic, calibrated on validation.
-        answered: False means "not sure": it is under the folder's threshold, or nothing was read.
+        answered: False, "not sure", is under the folder's threshold, or nothing was read.
         probabilities: topic -> probability, likeliest first.
         tokens: tokens read; `truncated` when the text has more.
     """
@@ -42,23 +41,20 @@ class Answer:
     truncated: bool
 
 
+Model = Callable[[list[str]], list[Answer]]  # a Predictor, or the client of one
+
+
 def _cores() -> int:
     """Cores that this process may use; a container has fewer than its machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Predictor:
-    """`Predictor(folder)(texts)` gives one `Answer` a text. Safe to use from several threads.
+    """`Predictor(folder)(texts)` gives one `Answer` a text, from several threads as well.
 
-    Of the folder, made by chapter 05, it opens `serving.json`, `tokenizer.json` and the ONNX model,
-    and no pickle ever.
-
-    Args:
-        model: another ONNX file of the folder than the one that serving.json names.
-        threads: of ONNX Runtime; default all cores.
-
-    Raises:
-        ModelFolderError: a file is missing, changed, or does not fit the others.
+    Of the folder it opens `serving.json`, `tokenizer.json` and the ONNX model, and no pickle ever.
+    `model` is another ONNX file than serving.json names; `threads` are all cores by default.
+    Raises ModelFolderError: a file is missing, changed, or does not fit the others.
     """
 
     def __init__(self, folder: str | Path, model: str | None = None, threads: int | None = None):
@@ -66,7 +62,12 @@ class Predictor:
         hashes = self._read_manifest()
         self.model_file = model or self.model_file
         for name in ("tokenizer.json", self.model_file):
-            self._check_file(self.folder / name, hashes.get(name))
+            path = self.folder / name
+            if name not in hashes or not path.is_file():
+                raise ModelFolderError(f"{path} is not there or not listed in {MANIFEST}")
+            if sha256_of(path) != hashes[name]:
+                changed = f"not the file that {MANIFEST} lists (sha256 differs)"
+                raise ModelFolderError(f"{path}: {changed}; copy the folder again")
         self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
         self.tokenizer.no_truncation()
         self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
@@ -96,13 +97,6 @@ class Predictor:
             again = "make the folder again with chapter 05"
             raise ModelFolderError(f"{path}: {error!r}; {again}") from error
 
-    def _check_file(self, path: Path, listed: str | None) -> None:
-        if listed is None or not path.is_file():
-            raise ModelFolderError(f"{path} is not there or not listed in {MANIFEST}")
-        if sha256_of(path) != listed:
-            changed = f"not the file that {MANIFEST} lists (sha256 differs)"
-            raise ModelFolderError(f"{path}: {changed}; copy the folder again")
-
     def _session(self, threads: int) -> ort.InferenceSession:
         if threads not in self._sessions:
             options = ort.SessionOptions()
@@ -113,12 +107,9 @@ class Predictor:
         return self._sessions[threads]
 
     def encode(self, text: str) -> tuple[list[int], bool]:
-        """Token ids of a text, at most `max_length`, and whether there are more.
-
-        Of a very long text no more is tokenised than is needed.
-        """
+        """Token ids of a text, at most `max_length`, and whether there are more."""
         text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes "?"
-        length = 32 * self.max_length
+        length = 32 * self.max_length  # of a very long text no more is tokenised than is needed
         while True:
             head = text if len(text) <= length else text[:length].rpartition(" ")[0]
             ids = self.tokenizer.encode(head, add_special_tokens=False).ids
@@ -129,7 +120,7 @@ class Predictor:
     def logits(self, texts: list[str]) -> np.ndarray:
         """(n, topics) scores before calibration.
 
-        Each text runs by itself: int8 scales are taken from what is run together, so in a batch
+        Each text runs by itself: int8 scales are taken from all that runs together, so in a batch
         an answer would depend on its neighbours. One text uses all threads, several one each.
         """
         return self._score([self.encode(text)[0] for text in texts])
@@ -151,30 +142,24 @@ class Predictor:
         if isinstance(texts, str):
             raise TypeError("a list of texts is needed, not one text")
         texts, answers = list(texts), []
-        for start in range(0, len(texts), CHUNK):
-            chunk = texts[start : start + CHUNK]
-            encoded = [self.encode(text) for text in chunk]
-            scaled = self._score([ids for ids, _ in encoded]).astype(np.float64) / self.temperature
-            exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-            softmax = exp / exp.sum(axis=1, keepdims=True)
-            for text, (ids, truncated), row in zip(chunk, encoded, softmax, strict=True):
-                tokens = len(ids) if text.strip() and ids != [self.pad] else 0
-                answers.append(self._answer(tokens, truncated, row))
+        encoded = [self.encode(text) for text in texts]
+        scaled = self._score([ids for ids, _ in encoded]).astype(np.float64) / self.temperature
+        exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        softmax = exp / exp.sum(axis=1, keepdims=True)
+        for text, (ids, truncated), row in zip(texts, encoded, softmax, strict=True):
+            tokens = len(ids) if text.strip() and ids != [self.pad] else 0
+            order = np.argsort(-row, kind="stable")
+            ranked = {self.topics[i]: float(row[i]) for i in order}
+            topic = self.topics[order[0]]
+            sure = tokens > 0 and ranked[topic] >= self.threshold
+            answers.append(Answer(topic, ranked[topic], sure, ranked, tokens, truncated))
         return answers
-
-    def _answer(self, tokens: int, truncated: bool, probabilities: np.ndarray) -> Answer:
-        order = np.argsort(-probabilities, kind="stable")
-        ranked = {self.topics[i]: float(probabilities[i]) for i in order}
-        topic = self.topics[order[0]]
-        sure = tokens > 0 and ranked[topic] >= self.threshold
-        return Answer(topic, ranked[topic], sure, ranked, tokens, truncated)
 
     def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:
         """How much each word spoke for the topic: occlusion, Zeiler and Fergus, ECCV 2014.
 
-        Returns the words that were read, each with the fall of the topic's probability without it
-        (negative: it spoke against). At most `passes` variants are scored: of a longer text,
-        neighbouring words are left out together and share the fall.
+        Returns the words that were read, each with the fall of the topic's probability without it.
+        With more words than `passes`, neighbours are left out together and share the fall.
         """
         ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
         if not ends:

@@ -1,7 +1,5 @@
-"""The one table reader: rows of CSV, JSON Lines and Parquet files, in constant memory.
-
-The corpus of chapter 01, `classify --input` and the web app all read through here: a row that is
-wrong for one is wrong for all.
+"""The one table reader, of chapter 01, `classify --input` and the web app: a row that is wrong for
+one is wrong for all. CSV, JSON Lines and Parquet, in constant memory.
 """
 
 from __future__ import annotations
@@ -23,16 +21,11 @@ Row = tuple[dict, str | None]
 
 
 class TableError(ValueError):
-    """A file that cannot be read or written; the message names it and the way out."""
-
-
-def read_rows(path: str | Path, column: str = "text") -> Iterator[Row]:
-    """`(row, error)` for each row of a file: see `Table`."""
-    return iter(Table(path, column))
+    """A file that cannot be read or written; the message says why."""
 
 
 def kind_of(path: Path) -> str:
-    """csv, jsonl or parquet, by the name; a folder is one of Parquet files."""
+    """csv, jsonl or parquet; a folder is one of Parquet files."""
     if path.is_dir():
         return "parquet"
     if path.suffix.lower() not in KINDS:
@@ -64,21 +57,15 @@ def parquet():
 class Table:
     """The rows of a CSV, JSON Lines or Parquet file, or of a folder of Parquet files.
 
-    Iterating gives `(row, error)`: the columns by name, and what is wrong with the form of the row
-    (None: nothing). Each row comes out, also a wrong one. Whether a cell is a text says `fault_of`.
+    Iterating gives `(row, error)` for each row: the columns by name, and what is wrong with its
+    form (None: nothing). Whether a cell is a text says `fault_of`.
 
     Args:
-        path: its ending says which kind of file it is.
         column: the one of the texts. A line that is no JSON is put there as it is.
         data: the content, where the file is not on disk (an upload).
 
-    Attributes:
-        names: of the columns, known from the first readable row on.
-        delimiter: of a CSV file, found in its first line: a comma, a semicolon or a tab.
-        schema: Arrow's, of Parquet; else None.
-
-    Raises:
-        TableError: there is no such file, or (while iterating) it cannot be read any further.
+    The columns' `names`, and the `delimiter` of a CSV file (a comma, a semicolon or a tab), are
+    known from the first readable row on. Raises TableError, also while iterating.
     """
 
     def __init__(self, path: str | Path, column: str = "text", data: bytes | None = None):
@@ -98,13 +85,6 @@ class Table:
         """Changes with the input: names, sizes and times of its files, and the column."""
         facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
         return hashlib.sha256(json.dumps([facts, self.column]).encode()).hexdigest()
-
-    def lines(self) -> int:
-        """About how many rows there are: a text with line breaks counts more than once."""
-        if self.kind == "parquet":
-            return sum(self._parquet_file(path).metadata.num_rows for path in self.files)
-        with self._open() as file:
-            return sum(1 for _ in file)
 
     def __iter__(self) -> Iterator[Row]:
         readers = {"csv": self._read_csv, "jsonl": self._read_jsonl, "parquet": self._read_parquet}
@@ -151,9 +131,8 @@ class Table:
         return row, wrong
 
     def _read_jsonl(self) -> Iterator[Row]:
-        # A byte order mark is no part of the first row.
-        text = {**RAW_TEXT, "encoding": "utf-8-sig"}
-        with io.TextIOWrapper(self._open(), **text, newline="\n") as lines:
+        # utf-8-sig: a byte order mark is no part of the first row.
+        with io.TextIOWrapper(self._open(), "utf-8-sig", "surrogateescape", newline="\n") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
@@ -162,11 +141,11 @@ class Table:
                     row = json.loads(line)
                 except (ValueError, RecursionError) as error:
                     wrong = f"line {number} is not JSON: {error}"
-                if not isinstance(row, dict):
+                if isinstance(row, dict):
+                    self.names = self.names or list(row)
+                    yield row, None
+                else:
                     yield {self.column: line.rstrip("\r\n")}, wrong
-                    continue
-                self.names = self.names or list(row)
-                yield row, None
 
     def _parquet_file(self, path: Path):
         pa, pq = parquet()

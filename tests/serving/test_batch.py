@@ -1,4 +1,4 @@
-"""`gpt2news classify` over files: nothing lost, nothing twice, the same from Ray."""
+"""`gpt2news classify` over files: nothing lost, nothing twice."""
 
 import csv
 import json
@@ -176,24 +176,3 @@ def test_semicolons_stay_and_a_header_with_a_line_break_is_written_once(
     rows = list(csv.reader(out.open(newline=""), delimiter=";"))
     assert rows[0] == ["id", "no\nte", "text", *batch.ADDED]
     assert [row[2] for row in rows[1:]] == [f"Goal {i}" for i in range(5)]
-
-
-def test_ray_with_two_workers_says_the_same(exported, tmp_path):
-    pytest.importorskip("ray")
-    from newsserve.cluster import classify_with_ray
-
-    folder = tmp_path / "in"
-    folder.mkdir()
-    rows = [{"id": i, "text": text} for i, text in numbered(6000)]
-    for part in range(3):
-        pq.write_table(
-            pa.Table.from_pylist(rows[part * 2000 : (part + 1) * 2000]), folder / f"{part}.parquet"
-        )
-    assert batch.classify_file(exported, folder, tmp_path / "local.parquet") == 6000
-    assert classify_with_ray(exported, folder, tmp_path / "ray", workers=2) == 6000
-    local = {row["id"]: row for row in pq.read_table(tmp_path / "local.parquet").to_pylist()}
-    ray = pq.read_table(tmp_path / "ray").to_pylist()
-    assert len(ray) == len({row["id"] for row in ray}) == len(local)
-    for row in ray:
-        assert row["predicted"] == local[row["id"]]["predicted"]
-        assert row["probability"] == pytest.approx(local[row["id"]]["probability"], abs=1e-6)

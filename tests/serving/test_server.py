@@ -177,6 +177,29 @@ def test_half_a_surrogate_pair_is_answered(client):
     assert client.post("/invocations", content=rb'{"text": "the bank \ud83d"}').status_code == 200
 
 
+def test_a_body_that_does_not_come_is_not_waited_for(client, monkeypatch):
+    monkeypatch.setattr("newsserve.server.BODY_SECONDS", 0.1)
+    sent = []
+
+    async def receive():
+        await asyncio.sleep(60)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/invocations",
+        "query_string": b"",
+        "headers": [],
+    }
+    began = time.monotonic()
+    run(client.app(scope, receive, send))
+    assert sent[0]["status"] == 408
+    assert time.monotonic() - began < 10
+
+
 def test_a_body_that_is_too_large_is_refused(client):
     answer = client.post("/invocations", content=json.dumps({"text": "a" * MAX_BODY}))
     assert answer.status_code == 413

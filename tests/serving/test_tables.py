@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from newsserve.tables import Table, TableError, fault_of, read_rows
+from newsserve.tables import Table, TableError, fault_of
 
 RAGGED = "3 columns where the header has 2; beyond the header: ['more']"
 
@@ -29,7 +29,7 @@ def test_commas_semicolons_and_tabs(tmp_path, delimiter):
 def test_a_row_that_is_no_utf8_is_read_and_can_be_written_back(tmp_path):
     path = tmp_path / "in.csv"
     path.write_bytes(b"\xef\xbb\xbftext\ncaf\xe9\n\nfine\n")
-    (bad, _), (good, _) = read_rows(path)
+    (bad, _), (good, _) = Table(path)
     assert fault_of(bad["text"]) == "the text is not UTF-8"
     assert bad["text"].encode("utf-8", "surrogateescape") == b"caf\xe9"
     assert (good, fault_of(good["text"])) == ({"text": "fine"}, None)
@@ -59,7 +59,7 @@ def test_parquet_a_file_and_a_folder(tmp_path):
     rows = [{"id": i, "text": f"text {i}"} for i in range(5)]
     pq.write_table(pa.Table.from_pylist(rows[:3]), tmp_path / "a.parquet")
     pq.write_table(pa.Table.from_pylist(rows[3:]), tmp_path / "b.parquet")
-    assert [row for row, _ in read_rows(tmp_path / "a.parquet")] == rows[:3]
+    assert [row for row, _ in Table(tmp_path / "a.parquet")] == rows[:3]
     folder = Table(tmp_path)
     assert [row for row, _ in folder] == rows
     assert folder.schema.names == ["id", "text"]
@@ -97,9 +97,9 @@ def test_the_fingerprint_changes_with_the_input(tmp_path):
 def test_a_file_that_cannot_be_read_is_refused_with_the_way_out(tmp_path, name, data, says):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(TableError, match=says):
-        list(read_rows(tmp_path / name))
+        list(Table(tmp_path / name))
     with pytest.raises(TableError, match="no such file"):
-        read_rows(tmp_path / "nowhere.csv")
+        Table(tmp_path / "nowhere.csv")
 
 
 def test_an_open_quotation_mark_is_named_where_the_reader_gives_up(tmp_path, monkeypatch):
@@ -107,4 +107,4 @@ def test_an_open_quotation_mark_is_named_where_the_reader_gives_up(tmp_path, mon
     path = tmp_path / "in.csv"
     path.write_text('text\n"open\n' + "a line\n" * 500)
     with pytest.raises(TableError, match=r"line \d+: .*; is a quotation mark left open\?"):
-        list(read_rows(path))
+        list(Table(path))

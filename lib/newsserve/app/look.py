@@ -38,10 +38,8 @@ def _mark(share: float) -> str | None:
 def words(drops: list[tuple[str, float]], text: str, topic: str) -> str:
     """The text with the words marked that spoke for a topic or against it, and the strongest named.
 
-    Args:
-        drops: `Predictor.explain`; neighbours with the same value were left out together, and are
-            marked together.
-        text: the whole text; what `drops` does not reach was not read.
+    `drops` is from `Predictor.explain`: neighbours with the same value were left out together, and
+    are marked together; the rest of the text was not read.
     """
     together = []
     for value, part in groupby(drops, key=lambda drop: drop[1]):

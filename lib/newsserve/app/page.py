@@ -32,13 +32,13 @@ def load(folder: str, endpoint: str | None) -> Predictor | Endpoint:
 
 
 def take_example() -> None:
-    """Put the example that was picked into the text area, and ask it."""
+    """Ask the example that was picked."""
     if state.example:
         state.text = state.asked = EXAMPLES[state.example]
 
 
 def own_text() -> None:
-    """The text was edited, so it is no example any more."""
+    """An edited text is no example any more."""
     state.example = None
 
 
@@ -70,9 +70,10 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
     if state.get("given", {}).get("text") != text:
         began = time.perf_counter()
         (answer,) = model([text])
-        state.given = {"text": text, "answer": answer, "seconds": time.perf_counter() - began}
+        spent = (time.perf_counter() - began) * 1000
+        state.given = {"text": text, "answer": answer, "ms": spent}
     given, local = state.given, isinstance(model, Predictor)
-    answer, milliseconds = given["answer"], given["seconds"] * 1000
+    answer = given["answer"]
     likely = f"{look.plain(answer.topic)}, {look.percent(answer.probability)} likely"
     if answer.answered:
         st.success(f"**{likely}**")
@@ -81,7 +82,7 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
         st.warning(f"**Not sure.** At best {likely}; {needs}.")
     for topic, p in answer.probabilities.items():
         st.progress(p, f"{look.plain(topic)}: {look.percent(p)}")
-    notes = f"{answer.tokens:,} tokens (words and pieces of words) read in {milliseconds:,.0f} ms."
+    notes = f"{answer.tokens:,} tokens (words and pieces of words) read in {given['ms']:,.0f} ms."
     if answer.truncated:
         notes += " The text is longer than the model reads, so its end did not count."
     if len(text.split()) < FEW:
@@ -100,10 +101,11 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
 
 
 def card(folder: Path) -> str:
-    """The folder's README.md for a tab: no front matter, no pictures, links only to the web."""
-    if not (folder / "README.md").is_file():
+    """README.md for a tab: no front matter, no pictures, links only to the web."""
+    readme = folder / "README.md"
+    if not readme.is_file():
         return f"There is no `README.md` in the model's folder `{folder.name}`."
-    text = (folder / "README.md").read_text(encoding="utf-8")
+    text = readme.read_text(encoding="utf-8")
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"^#", "##", text, flags=re.MULTILINE)  # headings one level down
     text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable
 
 import streamlit as st
 
 from newsserve.app import look
 from newsserve.batch import ADDED, answer_rows, check_columns, write_csv
 from newsserve.endpoint import EndpointError
-from newsserve.predictor import Answer
+from newsserve.predictor import Model
 from newsserve.tables import Row, Table, TableError
 
 PORTION = 16  # rows between two steps of the progress bar
 NOT_SURE, NOT_READ = "not sure", "not read"
-Model = Callable[[list[str]], list[Answer]]
 state = st.session_state
 
 
 def read(name: str, data: bytes) -> tuple[Table, list[Row]]:
-    """An upload as a table and its rows; the texts are thought to be in the longest column."""
+    """A table and its rows; the texts are thought to be in the longest column."""
     table = Table(name, data=data)
     rows = list(table)
     if not rows:
@@ -37,8 +35,8 @@ def tab(model: Model) -> None:
     upload = st.file_uploader(asks, type="csv")
     if upload is None:
         st.caption(
-            "The rows come back as they are, with the topic, its probability and, where one could "
-            "not be read, the reason. Larger files: `gpt2news classify --input`."
+            "The rows come back with the topic, its probability and, where one could not be read, "
+            "the reason. Larger files: `gpt2news classify --input`."
         )
         return
     try:
@@ -89,8 +87,7 @@ def show_results(table: Table, rows: list[Row], answers: list[dict]) -> None:
         f"{unread:,} could not be read."
     )
     st.dataframe(shown)
-    name = f"{table.path.stem}-topics.csv"
-    content = as_csv(table, rows, answers)
+    name, content = f"{table.path.stem}-topics.csv", as_csv(table, rows, answers)
     st.download_button("Download the results", content, name, on_click="ignore", type="primary")
 
 
