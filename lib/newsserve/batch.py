@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -133,7 +134,8 @@ def classify_file(
     folder = out.with_name(f".{out.name}.portions")
     of = {"input": table.fingerprint(), "model": sha256_of(model / "serving.json")}
     rows, columns = iter(table), {}
-    with tqdm(unit="row", mininterval=1, desc=source.name) as bar:
+    pause = 1 if sys.stderr.isatty() else 10  # a log wants a line now and then
+    with tqdm(unit="row", mininterval=pause, desc=source.name) as bar:
         for number in count():
             portion = list(islice(rows, PORTION))
             check_columns(table)
