@@ -11,9 +11,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
 from gpt2news import evaluate, explore, finetune, split
-from gpt2news.evaluate import behaviour
-from gpt2news.run import ROOT, Run
+from gpt2news.run import ROOT, Run, companion
 
+behaviour = companion("checks", "04_evaluate")
 CELLS = nbformat.read(ROOT / "notebooks" / "04_evaluate.ipynb", as_version=4).cells
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from gpt2news import evaluate
-from gpt2news.evaluate import errors
 from gpt2news.run import companion
 
 say = companion("sentences", "04_evaluate")
+slices = companion("slices", "04_evaluate")
 
 
 def score(value, low, high):
@@ -297,8 +297,8 @@ def test_no_slice_is_weak_without_mistakes():
 
 def test_the_whole_test_is_never_the_weakest_slice():
     right = np.array([True] * 45 + [False] * 5)
-    table = errors.slice_table(right, {"read": ["whole"] * 50})
-    assert "none can be called weak" in say.slices(table, 0.9, errors.SMALL)
+    table = slices.slice_table(right, {"read": ["whole"] * 50})
+    assert "none can be called weak" in say.slices(table, 0.9, slices.SMALL)
 
 
 def near_of(*rows):
