@@ -1,4 +1,4 @@
-"""Chapter 05: a file that answers without torch, and proof that it answers the same."""
+"""Chapter 05: a folder that answers without torch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from onnx import ModelProto, TensorProto
 from transformers import AttentionInterface
 
 from gpt2news.finetune import Classifier, pool
 from gpt2news.run import atomic, sha256_of
-from newsserve.predictor import MANIFEST, Predictor
+from newsserve.predictor import MANIFEST
 
 FP32, INT8 = "model.onnx", "model.int8.onnx"
 
@@ -136,28 +135,3 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
         }
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return out
-
-
-def parity(
-    model_folder: Path, onnx_folder: Path, texts: list[str], truth: list[str]
-) -> dict[str, float]:
-    """How far the exported models are from torch on the same texts.
-
-    Returns:
-        `parity_max_abs_diff` (fp32 ONNX against torch, logits), `accuracy_torch`, `accuracy_int8`,
-        `accuracy_drop` (torch minus int8), `same_answer` (share of texts).
-    """
-    classifier = Classifier(model_folder)
-    logits = classifier.logits(texts)
-    fp32 = Predictor(onnx_folder, FP32).logits(texts)
-    said = logits.argmax(axis=1)
-    int8 = Predictor(onnx_folder, INT8).logits(texts).argmax(axis=1)
-    wanted = np.array([classifier.topics.index(topic) for topic in truth])
-    accuracy, accuracy_int8 = float((said == wanted).mean()), float((int8 == wanted).mean())
-    return {
-        "parity_max_abs_diff": float(np.abs(logits - fp32).max()),
-        "accuracy_torch": accuracy,
-        "accuracy_int8": accuracy_int8,
-        "accuracy_drop": accuracy - accuracy_int8,
-        "same_answer": float((said == int8).mean()),
-    }

@@ -85,9 +85,8 @@ class Recipe:
             partly = "freeze" if self.freeze else "lora"
             raise ValueError(f"from_scratch and {partly}: random weights that never learn")
         folder = self.checkpoint_folder(out)
-        for name, path in (("out", out), ("checkpoints", folder)):
-            if path.is_file():
-                raise ValueError(f"{name}: {path} is a file; a folder is needed")
+        if out.is_file():
+            raise ValueError(f"out: {out} is a file; a folder is needed")
         if out.resolve() in (folder.resolve(), *folder.resolve().parents):
             raise ValueError(f"checkpoints: {folder} is in the model folder; choose one beside it")
         self.texts_at_once()
