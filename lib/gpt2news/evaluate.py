@@ -8,10 +8,7 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import precision_recall_fscore_support
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.svm import LinearSVC
 
 from gpt2news import finetune
 from gpt2news.run import Run
@@ -76,14 +73,6 @@ def scores(truth: np.ndarray, probabilities: np.ndarray, topics: list[str]) -> d
             for topic, p, r, f, k in zip(topics, *per_topic, strict=True)
         },
     }
-
-
-def baseline(texts: list[str], topics: list[str]) -> Pipeline:
-    """The simple rival of chapter 04, fitted: TF-IDF of words and word pairs, linear SVM."""
-    words = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, min_df=2, strip_accents="unicode"
-    )
-    return make_pipeline(words, LinearSVC(random_state=0)).fit(texts, topics)
 
 
 def probabilities_of(logits: np.ndarray, temperature: float) -> np.ndarray:
