@@ -21,8 +21,9 @@ import pandas as pd
 from scipy import stats
 
 from article_split import article_split
-from gpt2news import evaluate, explore, finetune, split
+from gpt2news import explore, finetune, split
 from gpt2news.run import ROOT, Run, parameters_of
+from rival import baseline
 
 RIVAL = "TF-IDF + linear SVM"
 KINDS = ("pretrained", "from scratch", RIVAL)
@@ -52,7 +53,7 @@ def says(kind: str, parts: dict, folder: Path, recipe: dict) -> np.ndarray:
     """The topics that a newly trained model of this kind gives the test texts."""
     train, texts = parts["train"], parts["test"]["text"].tolist()
     if kind == RIVAL:
-        model = evaluate.baseline(train["text"].tolist(), train["topic"].tolist())
+        model = baseline(train["text"].tolist(), train["topic"].tolist())
         return model.predict(texts)
     recipe = finetune.Recipe(**recipe, from_scratch=kind == "from scratch")
     finetune.finetune(recipe, folder / "splits", folder / "model")

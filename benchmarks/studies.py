@@ -36,6 +36,7 @@ from transformers import AutoConfig
 from gpt2news import evaluate, finetune, show
 from gpt2news.run import Run, atomic, sha256_of
 from gpt2news.split import PARTS, duplicate_groups, read_split
+from rival import baseline
 
 STUDIES = ("folds", "ablation", "curve")
 MAX_LENGTH, EPOCHS, MIN_STEPS = 128, 2, 100
@@ -252,7 +253,7 @@ def train_and_score(unit: Unit, settings: dict) -> dict:
         "log_loss": evaluate.log_loss(truth["test"], raw),
     }
     if unit.rival:
-        rival = evaluate.baseline(train["text"].tolist(), train["topic"].tolist())
+        rival = baseline(train["text"].tolist(), train["topic"].tolist())
         says = rival.predict(test["text"].tolist())
         record["baseline"] = float((says == test["topic"].to_numpy()).mean())
     if unit.calibrated:

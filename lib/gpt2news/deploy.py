@@ -1,28 +1,22 @@
-"""Chapter 05: a file that answers without torch, proof that it answers the same, and a server."""
+"""Chapter 05: a folder that answers without torch."""
 
 from __future__ import annotations
 
 import json
 import logging
 import shutil
-import socket
-import subprocess
-import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-import numpy as np
 import torch
 from onnx import ModelProto, TensorProto
 from transformers import AttentionInterface
 
 from gpt2news.finetune import Classifier, pool
 from gpt2news.run import atomic, sha256_of
-from newsserve.predictor import MANIFEST, Predictor
+from newsserve.predictor import MANIFEST
 
 FP32, INT8 = "model.onnx", "model.int8.onnx"
 
@@ -141,73 +135,3 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
         }
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return out
-
-
-def parity(
-    model_folder: Path, onnx_folder: Path, texts: list[str], truth: list[str]
-) -> dict[str, float]:
-    """How far the exported models are from torch on the same texts.
-
-    Returns:
-        `parity_max_abs_diff` (fp32 ONNX against torch, logits), `accuracy_torch`, `accuracy_int8`,
-        `accuracy_drop` (torch minus int8), `same_answer` (share of texts).
-    """
-    classifier = Classifier(model_folder)
-    logits = classifier.logits(texts)
-    fp32 = Predictor(onnx_folder, FP32).logits(texts)
-    said = logits.argmax(axis=1)
-    int8 = Predictor(onnx_folder, INT8).logits(texts).argmax(axis=1)
-    wanted = np.array([classifier.topics.index(topic) for topic in truth])
-    accuracy, accuracy_int8 = float((said == wanted).mean()), float((int8 == wanted).mean())
-    return {
-        "parity_max_abs_diff": float(np.abs(logits - fp32).max()),
-        "accuracy_torch": accuracy,
-        "accuracy_int8": accuracy_int8,
-        "accuracy_drop": accuracy - accuracy_int8,
-        "same_answer": float((said == int8).mean()),
-    }
-
-
-@contextmanager
-def running_server(folder: Path, timeout: float = 60) -> Iterator[str]:
-    """The address of `gpt2news serve`, a process of its own here while the block runs.
-
-    Raises:
-        RuntimeError: it did not answer `/ping` in `timeout` seconds; the message has its output.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "newsserve", "serve", "--model", folder, "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + timeout
-    try:
-        while not _answers(address):
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                said = process.communicate()[0][-2000:]
-                raise RuntimeError(f"the server did not start: {said}")
-            time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/ping", timeout=2).is_success
-    except httpx.HTTPError:
-        return False
-
-
-def time_requests(address: str, texts: list[str]) -> dict[str, float]:
-    """`p50_ms` and `p95_ms` of one text a request over one connection, after five to warm up."""
-    spent = []
-    with httpx.Client(timeout=30) as client:
-        for text in [*texts[:5], *texts]:
-            began = time.perf_counter()
-            client.post(f"{address}/invocations", json={"text": text}).raise_for_status()
-            spent.append((time.perf_counter() - began) * 1000)
-    p50, p95 = np.percentile(spent[-len(texts) :], [50, 95])
-    return {"p50_ms": float(p50), "p95_ms": float(p95)}

@@ -40,7 +40,7 @@ def reports_root() -> Path:
 
 
 def companion(package: str, chapter: str) -> ModuleType:
-    """A chapter's module of `notebooks/<package>/`: content of the tutorial, not library."""
+    """A chapter's own module, such as `notebooks/words/evaluate.py`: content, not library."""
     notebooks = str(ROOT / "notebooks")
     if notebooks not in sys.path:
         sys.path.insert(0, notebooks)

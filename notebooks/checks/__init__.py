@@ -1,1 +1,1 @@
-"""What a model must do whatever its score: written cases, content of the tutorial."""
+"""What a model must do whatever its score, in torch and exported: content of the tutorial."""

@@ -71,7 +71,7 @@ def _bad(answer, given):
             "Nearly: 400 is a request that cannot be read at all. This one is read, and its "
             "content is refused.",
         ),
-        otherwise='Send `{"texts": [3]}` while `serving.running_server(folder)` is open, and look '
+        otherwise='Send `{"texts": [3]}` while `server.running_server(folder)` is open, and look '
         "at `.status_code`.",
         exact=True,
     )

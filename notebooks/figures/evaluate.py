@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from gpt2news.evaluate.scores import probabilities_of
+from gpt2news.evaluate import probabilities_of
 from gpt2news.show import MODEL, QUIET
 
 

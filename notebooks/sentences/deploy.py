@@ -13,7 +13,7 @@ def parity(same: dict, n: int) -> str:
     """fp32 against torch, and how often int8 says the same.
 
     Args:
-        same: what `deploy.parity` returned.
+        same: what `parity` of checks/deploy.py returned.
         n: number of test texts.
     """
     kept = round(same["same_answer"] * n)

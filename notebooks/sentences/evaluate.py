@@ -299,7 +299,7 @@ def slices(table: pd.DataFrame, score: float, small: int) -> str:
     """The weakest slice of enough texts, and whether chance explains it.
 
     Args:
-        table: of `errors.slice_table`, without slices that hold the whole test.
+        table: of `slices.slice_table`, without slices that hold the whole test.
         score: accuracy on all texts.
         small: a slice of fewer texts is not spoken of.
     """

@@ -16,10 +16,11 @@ from aws_stand_in import ACCOUNT, BUCKET, client, exists
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from gpt2news.deploy import export, running_server
-from gpt2news.run import ROOT
+from gpt2news.deploy import export
+from gpt2news.run import ROOT, companion
 from running import run_report
 
+running_server = companion("server", "05_deploy").running_server
 KEYS = {
     "an access key": r"\b(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}\b",
     "a secret key": r"(?i)(?:secret|aws_secret_access_key)[\"' ]*[:=][\"' ]*[A-Za-z0-9/+]{40}\b",

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from aws_stand_in import SHIPPED
 
-from gpt2news.deploy import running_server
-from gpt2news.run import ROOT
+from gpt2news.run import ROOT, companion
 from newscloud.endpoints import pack_model
 
+running_server = companion("server", "05_deploy").running_server
 pytestmark = pytest.mark.skipif(
     not (SHIPPED / "serving.json").exists(), reason="no shipped model in models/gpt2-mini-bbc"
 )

@@ -11,9 +11,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
 from gpt2news import evaluate, explore, finetune, split
-from gpt2news.evaluate import behaviour
-from gpt2news.run import ROOT, Run
+from gpt2news.run import ROOT, Run, companion
+from rival import baseline
 
+behaviour = companion("checks", "04_evaluate")
 CELLS = nbformat.read(ROOT / "notebooks" / "04_evaluate.ipynb", as_version=4).cells
 
 
@@ -87,13 +88,13 @@ def test_a_planted_wrong_label_is_named_first(parts):
     assert max(len(text.split()) for text in candidates["begins"]) <= 21
 
 
-def test_the_rival_that_is_typed_is_the_library_s(parts):
+def test_the_rival_that_is_typed_is_that_of_the_benchmarks(parts):
     import time
 
     texts, topics = parts["test"]["text"].tolist(), parts["test"]["topic"].to_numpy()
     given = {"time": time, "test_texts": texts, "test_topics": topics, "n": len(texts)}
     left = typed("04-05", parts=parts, **given)
-    ours = evaluate.baseline(parts["train"]["text"].tolist(), parts["train"]["topic"].tolist())
+    ours = baseline(parts["train"]["text"].tolist(), parts["train"]["topic"].tolist())
     assert left["rival"].predict(texts).tolist() == ours.predict(texts).tolist()
     assert [str(step) for _, step in left["rival"].steps] == [str(step) for _, step in ours.steps]
 

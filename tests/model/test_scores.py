@@ -5,7 +5,6 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import f1_score
 
-from gpt2news import evaluate
 from gpt2news.evaluate import (
     bootstrap,
     calibration_error,
@@ -200,9 +199,3 @@ def test_scores_of_a_single_text():
 
 def test_log_loss_of_an_impossible_topic_is_finite():
     assert 30 < log_loss(np.array([0]), np.array([[0.0, 1.0]])) < 40
-
-
-def test_baseline_learns_what_marks_a_topic():
-    texts = [f"{word} and the rest of it" for word in ("tractor", "lighthouse") for _ in range(5)]
-    model = evaluate.baseline(texts, ["farm"] * 5 + ["sea"] * 5)
-    assert model.predict(["a tractor", "the lighthouse"]).tolist() == ["farm", "sea"]

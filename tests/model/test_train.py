@@ -301,15 +301,3 @@ def test_two_processes_take_the_steps_of_one(splits, backbone, tmp_path):
     assert first_epoch == list(range(61)), "each text once an epoch"
     # dropout draws differ between one process and two
     assert losses_of(one)[-1] == pytest.approx(losses_of(two)[-1], abs=0.1)
-
-
-def test_the_configuration_for_sharding_is_one_that_accelerate_reads():
-    """Only read: accelerate shards on GPUs, and there is none in the tests."""
-    from accelerate.commands.config.config_args import load_config_from_file
-
-    from gpt2news.run import ROOT
-
-    config = load_config_from_file(str(ROOT / "docs" / "fsdp.yaml"))
-    assert config.distributed_type == "FSDP"
-    assert config.fsdp_config["fsdp_version"] == 2
-    assert config.fsdp_config["fsdp_state_dict_type"] == "FULL_STATE_DICT"

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from gpt2news import evaluate
-from gpt2news.evaluate import errors
 from gpt2news.run import companion
 
 say = companion("sentences", "04_evaluate")
+slices = companion("slices", "04_evaluate")
 
 
 def score(value, low, high):
@@ -111,8 +111,8 @@ CHEAP = {"megabytes": 0.5, "seconds": 0.4, "milliseconds": 0.1}
 @pytest.mark.parametrize(
     ("model", "rival", "p", "told", "not_told"),
     [
-        (0.90, 0.88, 1.0, "pays for the dearer model", "take the linear model"),
-        (0.90, 0.90, 1.0, "pays for the dearer model", "points more"),
+        (0.90, 0.88, 1.0, "justifies the more expensive model", "take the linear model"),
+        (0.90, 0.90, 1.0, "justifies the more expensive model", "points more"),
         (0.95, 0.85, 0.01, "10.0 points more of the texts. **That is what its price buys", "do.**"),
         (0.90, 0.97, 0.01, "take the linear model", "dearer"),
     ],
@@ -192,10 +192,10 @@ def test_an_interval_that_touches_zero_shows_nothing():
 @pytest.mark.parametrize(
     ("answered", "right", "told", "not_told"),
     [
-        (39, 39, "39 of these answers are right (100 %). That reaches the 99 %", "fitted like"),
+        (39, 39, "right (100 %; 95 % interval 0.91 to 1.00). That reaches the 99 %", "fitted like"),
         (40, 36, "That does not reach the 99 % that was asked for. A threshold is fitted", "No "),
         (0, 0, "**No test text is answered**", "reach"),
-        (1, 0, "0 of these answers are right (0 %). That does not reach", "No "),
+        (1, 0, "right (0 %; 95 % interval 0.00 to 0.79). That does not reach", "No "),
     ],
 )
 def test_what_the_threshold_does(answered, right, told, not_told):
@@ -297,8 +297,8 @@ def test_no_slice_is_weak_without_mistakes():
 
 def test_the_whole_test_is_never_the_weakest_slice():
     right = np.array([True] * 45 + [False] * 5)
-    table = errors.slice_table(right, {"read": ["whole"] * 50})
-    assert "none can be called weak" in say.slices(table, 0.9, errors.SMALL)
+    table = slices.slice_table(right, {"read": ["whole"] * 50})
+    assert "none can be called weak" in say.slices(table, 0.9, slices.SMALL)
 
 
 def near_of(*rows):

@@ -64,27 +64,3 @@ def test_exported_into_another_folder_it_is_the_same_file(exported, tiny_model, 
     moved = shutil.copytree(tiny_model, tmp_path / "elsewhere" / "model")
     again = deploy.export(moved, tmp_path / "deeper" / "onnx", temperature=1.5, threshold=0.0)
     assert (again / "serving.json").read_text() == (exported / "serving.json").read_text()
-
-
-def test_parity_of_what_was_exported(exported, tiny_model):
-    topics = ["business", "politics"]
-    same = deploy.parity(tiny_model, exported, list(TEXTS), topics)
-    assert same["parity_max_abs_diff"] < 1e-4
-    assert same["accuracy_drop"] == same["accuracy_torch"] - same["accuracy_int8"]
-    assert same["same_answer"] in (0.0, 0.5, 1.0)
-
-
-def test_a_server_that_does_not_start_says_why(tmp_path):
-    with (
-        pytest.raises(RuntimeError, match=r"did not start: .*no serving\.json"),
-        deploy.running_server(tmp_path),
-    ):
-        pass
-
-
-def test_times_are_of_as_many_requests_as_asked(exported):
-    with deploy.running_server(exported) as address:
-        one = deploy.time_requests(address, ["The bank cut its forecast."])
-        many = deploy.time_requests(address, [*TEXTS] * 10)
-    assert one["p50_ms"] == one["p95_ms"] > 0
-    assert 0 < many["p50_ms"] <= many["p95_ms"]

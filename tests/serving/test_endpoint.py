@@ -5,10 +5,13 @@ import json
 
 import pytest
 
+from gpt2news.run import companion
 from newsserve import endpoint
 from newsserve.endpoint import EndpointError
 from newsserve.predictor import Predictor
 from newsserve.server import MAX_BODY
+
+running_server = companion("server", "05_deploy").running_server
 
 
 def test_requests_are_small_and_in_order(aws, monkeypatch):
@@ -94,8 +97,6 @@ def test_every_class_of_error_has_its_sentence(aws):
 
 
 def test_a_server_of_our_own_answers_and_says_what_is_wrong(exported):
-    from gpt2news.deploy import running_server
-
     with running_server(exported) as address:
         ours = endpoint.Endpoint(address)
         texts = [f"The bank cut its forecast {i}" for i in range(20)]
@@ -107,8 +108,6 @@ def test_a_server_of_our_own_answers_and_says_what_is_wrong(exported):
 
 
 def test_a_server_with_a_token_is_told_it(exported, monkeypatch):
-    from gpt2news.deploy import running_server
-
     monkeypatch.setenv("GPT2NEWS_TOKEN", "wolf-quay")
     with running_server(exported) as address:
         ours = endpoint.Endpoint(address)

@@ -3,7 +3,7 @@
     python -m gpt2news.finetune --train splits --out model --epochs 3
 
 The same command again after a crash goes on from the last checkpoint. Several GPUs: add
---processes 4. Several machines, or a model too big for one GPU: docs/many-gpus.md. In a SageMaker
+--processes 4. Several machines: docs/many-gpus.md. In a SageMaker
 job the folders come from SM_CHANNEL_TRAIN, SM_CHANNEL_VAL and SM_MODEL_DIR, the processes from
 SM_NUM_GPUS, and other options also from the hyperparameters (SM_HPS); the command line wins.
 """
@@ -24,10 +24,8 @@ from gpt2news.finetune import CheckpointError, DivergedError, Recipe, device_lin
 def _parser() -> HfArgumentParser:
     parser, job = HfArgumentParser(Recipe, description=__doc__), os.environ.get("SM_MODEL_DIR")
     for name in ("train", "val"):
-        folder, text = (
-            os.environ.get(f"SM_CHANNEL_{name.upper()}"),
-            f"file, or folder of {name}.csv",
-        )
+        folder = os.environ.get(f"SM_CHANNEL_{name.upper()}")
+        text = f"file, or folder of {name}.csv"
         parser.add_argument(f"--{name}", type=Path, default=folder, help=text)
     parser.add_argument("--out", type=Path, default=job, help="model folder to write")
     gpus = os.environ.get("SM_NUM_GPUS") or 0

@@ -57,7 +57,7 @@ class Recipe:
     compile: bool = _of(False, "torch.compile: pays in runs of many minutes")
     dtype: Literal[DTYPES] = _of("auto", "numbers of the matrix products")
     micro_batch: int = _of(0, "texts at once, their gradients summed; 0: all of a step")
-    checkpoints: Path | None = _of(None, "folder of the checkpoints; none: beside the model")  # noqa: RUF009
+    checkpoints: Path | None = _of(None, "their folder; none: beside the model")  # noqa: RUF009
     checkpoint_steps: int = _of(0, "save also every so many steps; 0: after each epoch only")
     seed: int = _of(0, "of weights, order and dropout")
 
@@ -78,20 +78,15 @@ class Recipe:
                 raise ValueError(f"{name} = {value}: a whole number from {lowest} on is needed")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate = {self.learning_rate}: a number over 0 is needed")
-        if self.pooling not in POOLINGS:
-            raise BackboneError(f"pooling {self.pooling!r}: there are {', '.join(POOLINGS)}")
         choose_dtype(self.dtype)
         if self.freeze and self.lora:
             raise ValueError("freeze and lora: lora keeps all weights frozen already; choose one")
         if self.from_scratch and (self.freeze or self.lora):
             partly = "freeze" if self.freeze else "lora"
             raise ValueError(f"from_scratch and {partly}: random weights that never learn")
-        if self.lora and os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("true", "1"):
-            raise ValueError("lora and FSDP: adapters of a sharded model cannot be folded in")
         folder = self.checkpoint_folder(out)
-        for name, path in (("out", out), ("checkpoints", folder)):
-            if path.is_file():
-                raise ValueError(f"{name}: {path} is a file; a folder is needed")
+        if out.is_file():
+            raise ValueError(f"out: {out} is a file; a folder is needed")
         if out.resolve() in (folder.resolve(), *folder.resolve().parents):
             raise ValueError(f"checkpoints: {folder} is in the model folder; choose one beside it")
         self.texts_at_once()

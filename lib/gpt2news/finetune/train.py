@@ -212,12 +212,11 @@ def _run(trainer: ClassifierTrainer, resumed: str | None) -> None:
 
 
 def _save(trainer: ClassifierTrainer, whole, tokenizer, out: Path, record: dict) -> None:
-    sharded = trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None
     if not trainer.args.should_save:
         return
     model = whole or trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
     model = model.merge_and_unload() if record["lora"] else model
     with atomic(out) as folder:
-        (model if sharded else model.cpu()).save_pretrained(folder, state_dict=sharded)
+        model.cpu().save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from gpt2news.evaluate.scores import wilson
+from gpt2news.evaluate import wilson
 
 SMALL = 20  # a slice of fewer texts says next to nothing
 

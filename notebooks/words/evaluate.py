@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from captum.attr import LayerIntegratedGradients
 
-from gpt2news.evaluate.scores import probabilities_of
+from gpt2news.evaluate import probabilities_of
 from gpt2news.finetune import Classifier, encode
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)

@@ -8,10 +8,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from gpt2news import evaluate, finetune, split
-from gpt2news.evaluate import words
-from gpt2news.run import ROOT
+from gpt2news.run import ROOT, companion
 from pretrain_gpt2_mini import train_tokenizer
 
+words = companion("words", "04_evaluate")
 CELLS = nbformat.read(ROOT / "notebooks" / "04_evaluate.ipynb", as_version=4).cells
 
 

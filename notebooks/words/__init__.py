@@ -1,0 +1,1 @@
+"""Why a model gave its answer, word by word; what a chapter needs of it."""
