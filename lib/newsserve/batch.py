@@ -134,7 +134,7 @@ def classify_file(
     folder = out.with_name(f".{out.name}.portions")
     of = {"input": table.fingerprint(), "model": sha256_of(model / "serving.json")}
     rows, columns = iter(table), {}
-    pause = 1 if sys.stderr.isatty() else 10  # seconds; in a log, fewer lines
+    pause = 1 if sys.stderr.isatty() else 10  # seconds; fewer in a log
     with tqdm(unit="row", mininterval=pause, desc=source.name) as bar:
         for number in count():
             portion = list(islice(rows, PORTION))
