@@ -1,13 +1,18 @@
-"""Fine-tuning speed, side by side in one run: the article's recipe of 2022, `transformers.Trainer` with its defaults, and ours.
+"""Fine-tuning speed, side by side in one run: the article's recipe of 2022, `transformers.Trainer`
+with its defaults, and ours.
 
-    python benchmarks/finetune.py                            # the table, about six minutes on two cores
-    python benchmarks/finetune.py --time-to-accuracy 0.946   # seconds until the shipped backbone reaches the article's test accuracy
+    # the table, about six minutes on two cores
+    python benchmarks/finetune.py
+    # seconds until the shipped backbone reaches the article's test accuracy
+    python benchmarks/finetune.py --time-to-accuracy 0.946
 
-The same texts (bbc-csv, in the shipped tokenizer's tokens) through the same 12-layer GPT-2 of 124 M parameters with random weights:
-speed does not depend on their values. Each way of training has a process of its own, and its first steps are not counted. The rate of
-matrix products counts the model's linear layers only (forward, and backward where weights or states need it), over real and padded
-tokens alike, against the rate of one large product measured on the same machine between the runs. Other work on the machine spoils
-the figures: a run that did not get nine tenths of the cores says so.
+The same texts (bbc-csv, in the shipped tokenizer's tokens) through the same 12-layer GPT-2 of 124 M
+parameters with random weights: speed does not depend on their values. Each way of training has a
+process of its own, and its first steps are not counted. The rate of matrix products counts the
+model's linear layers only (forward, and backward where weights or states need it), over real and
+padded tokens alike, against the rate of one large product measured on the same machine between the
+runs. Other work on the machine spoils the figures: a run that did not get nine tenths of the cores
+says so.
 """
 
 from __future__ import annotations
@@ -80,7 +85,8 @@ def matmul_rate(dtype: torch.dtype, seconds: float = 1.5) -> float:
 
 
 class Stopwatch(TrainerCallback):
-    """Moments at the ends of the optimiser's steps: the clock on the wall, and the processor time that this process has had."""
+    """Moments at the ends of the optimiser's steps: the clock on the wall, and the processor time
+    that this process has had."""
 
     def __init__(self):
         self.ends = []
@@ -97,7 +103,8 @@ def ids_of(texts: list[str], max_length: int) -> list[list[int]]:
 
 
 def article(ids: list[list[int]], steps: int) -> dict:
-    """Batch 2, left padding to 128 without mask or positions, Adam, eager attention, a linear layer on all states; accuracy each step."""
+    """Batch 2, left padding to 128 without mask or positions, Adam, eager attention, a linear layer
+    on all states; accuracy each step."""
     where = "cuda" if torch.cuda.is_available() else "cpu"
     body = GPT2Model(GPT2Config(attn_implementation="eager")).to(where).train()
     head = torch.nn.Linear(WIDTH * 128, TOPICS).to(where)
@@ -122,7 +129,8 @@ def article(ids: list[list[int]], steps: int) -> dict:
 
 
 def trainer(ids: list[list[int]], steps: int, max_length: int) -> dict:
-    """`Trainer` as it comes: batch 8, fused AdamW, bf16 only when told (it is not), every text padded to `max_length` with its mask."""
+    """`Trainer` as it comes: batch 8, fused AdamW, bf16 only when told (it is not), every text
+    padded to `max_length` with its mask."""
     rows = []
     for row in ids[: 8 * (steps + 1)]:
         left = max_length - len(row)
@@ -156,11 +164,13 @@ def trainer(ids: list[list[int]], steps: int, max_length: int) -> dict:
 def ours(
     texts: list[str], steps: int, max_length: int, freeze: int, kept: bool, batch: int
 ) -> dict:
-    """`gpt2news.finetune.finetune` as a user calls it. Where texts differ in length, batches from short to long stand for the epoch."""
+    """`gpt2news.finetune.finetune` as a user calls it. Where texts differ in length, batches from
+    short to long stand for the epoch."""
     stopwatch, seen, collate = Stopwatch(), [], TextDataset.collate
 
     class Chosen(LengthGroupedSampler):
-        """Of all batches of the first epoch, `steps + 1` evenly from short to long; the longest, first, is the warm-up."""
+        """Of all batches of the first epoch, `steps + 1` evenly from short to long; the longest,
+        first, is the warm-up."""
 
         def __init__(self, *arguments):
             super().__init__(*arguments)
@@ -215,8 +225,12 @@ def ours(
         )
         finetune.finetune(recipe, folder, folder / "out", say=lambda _: None)
     measured = [entry for entry in seen if entry[2] == batch][-steps:]
-    return {"ends": stopwatch.ends[-steps - 1 :], "docs": batch * steps, "real": sum(m[0] for m in measured),
-            "tokens": sum(m[1] for m in measured)}  # fmt: skip
+    return {
+        "ends": stopwatch.ends[-steps - 1 :],
+        "docs": batch * steps,
+        "real": sum(m[0] for m in measured),
+        "tokens": sum(m[1] for m in measured),
+    }
 
 
 def one(kind: str, max_length: int, steps: int, batch: int) -> dict:
@@ -234,7 +248,8 @@ def one(kind: str, max_length: int, steps: int, batch: int) -> dict:
             texts, steps, max_length, 9 if kind != "ours" else 0, kind == "ours-kept", batch
         )
     seconds, busy = np.subtract(found["ends"][-1], found["ends"][0]).tolist()
-    # a forward and two backward products a weight; a frozen block has the forward one, a kept one none
+    # a forward and two backward products a weight;
+    # a frozen block has the forward one, a kept one none
     products = {"ours-frozen": 12 + 2 * 3, "ours-kept": 3 * 3}.get(kind, 3 * LAYERS)
     gpu = torch.cuda.is_available()
     memory = (
@@ -242,10 +257,19 @@ def one(kind: str, max_length: int, steps: int, batch: int) -> dict:
         if gpu
         else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     )
-    return {"kind": kind, "max_length": max_length, "dtype": dtype, "docs_per_s": found["docs"] / seconds,
-            "tokens_per_s": found["tokens"] / seconds, "real_tokens_per_s": found["real"] / seconds, "peak_memory_gib": memory / 2**30,
-            "flop_per_s": 2 * products * BLOCK * found["tokens"] / seconds, "steps": len(found["ends"]) - 1,
-            "docs_per_core_s": found["docs"] / busy, "cores_had": busy / seconds / torch.get_num_threads()}  # fmt: skip
+    return {
+        "kind": kind,
+        "max_length": max_length,
+        "dtype": dtype,
+        "docs_per_s": found["docs"] / seconds,
+        "tokens_per_s": found["tokens"] / seconds,
+        "real_tokens_per_s": found["real"] / seconds,
+        "peak_memory_gib": memory / 2**30,
+        "flop_per_s": 2 * products * BLOCK * found["tokens"] / seconds,
+        "steps": len(found["ends"]) - 1,
+        "docs_per_core_s": found["docs"] / busy,
+        "cores_had": busy / seconds / torch.get_num_threads(),
+    }
 
 
 def machine() -> str:
@@ -268,7 +292,8 @@ def machine() -> str:
 def table(found: list[dict], peak: float) -> str:
     """The measurements as a Markdown table, each against the first of its length."""
     lines = [
-        "| tokens | | docs/s | against | tokens/s | real tokens/s | peak memory | of the matmul rate |",
+        "| tokens | | docs/s | against | tokens/s | real tokens/s | peak memory "
+        "| of the matmul rate |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in found:
@@ -279,8 +304,9 @@ def table(found: list[dict], peak: float) -> str:
             else f"{row['docs_per_s'] / first['docs_per_s']:.2f} x {ROWS[first['kind']][:3]}"
         )
         lines.append(
-            f"| {row['max_length']} | {ROWS[row['kind']]} | {row['docs_per_s']:.2f} | {against} | {row['tokens_per_s']:.0f} | "
-            f"{row['real_tokens_per_s']:.0f} | {row['peak_memory_gib']:.1f} GiB | {row['flop_per_s'] / peak:.0%} |"
+            f"| {row['max_length']} | {ROWS[row['kind']]} | {row['docs_per_s']:.2f} | {against} "
+            f"| {row['tokens_per_s']:.0f} | {row['real_tokens_per_s']:.0f} "
+            f"| {row['peak_memory_gib']:.1f} GiB | {row['flop_per_s'] / peak:.0%} |"
         )
     return "\n".join(lines)
 
@@ -311,7 +337,8 @@ def figure(found: list[dict]) -> plt.Figure:
 
 
 def time_to_accuracy(target: float, max_length: int) -> None:
-    """Whole runs of 1, 2, 3, … epochs with the shipped backbone on bbc-csv, until one reaches `target` on test; each starts anew."""
+    """Whole runs of 1, 2, 3, … epochs with the shipped backbone on bbc-csv, until one reaches
+    `target` on test; each starts anew."""
     notebooks = ROOT / "notebooks"
     profile = yaml.safe_load((notebooks / "profiles" / "bbc.yaml").read_text(encoding="utf-8"))
     values = {**parameters_of(notebooks / "03_finetune.ipynb"), **profile["03_finetune"]}
@@ -338,8 +365,12 @@ def time_to_accuracy(target: float, max_length: int) -> None:
                 ).sum()
             )
             score = evaluate.wilson(right, len(test))
-            print(f"{machine()}: {epochs} epochs at {max_length} tokens, {seconds:.0f} s: test accuracy {right / len(test):.3f} "
-                  f"({score['low']:.3f} to {score['high']:.3f}), {right} of {len(test)}", flush=True)  # fmt: skip
+            print(
+                f"{machine()}: {epochs} epochs at {max_length} tokens, {seconds:.0f} s: "
+                f"test accuracy {right / len(test):.3f} "
+                f"({score['low']:.3f} to {score['high']:.3f}), {right} of {len(test)}",
+                flush=True,
+            )
             if right / len(test) >= target:
                 break
 
@@ -396,10 +427,16 @@ def main() -> None:
             if had < 0.9 and not torch.cuda.is_available()
             else ""
         )
-        print(f"{length:>4} tokens  {ROWS[kind]:<58} {found[-1]['docs_per_s']:.2f} docs/s, "
-              f"{found[-1]['docs_per_core_s']:.2f} a core's second{disturbed}", flush=True)  # fmt: skip
+        print(
+            f"{length:>4} tokens  {ROWS[kind]:<58} {found[-1]['docs_per_s']:.2f} docs/s, "
+            f"{found[-1]['docs_per_core_s']:.2f} a core's second{disturbed}",
+            flush=True,
+        )
     peak, run = max(peaks), Run("bench-finetune")
-    said = f"{machine()}, torch {torch.__version__.split('+')[0]}; {dtype} matrix product {peak / 1e9:.0f} GFLOP/s\n\n{table(found, peak)}\n"
+    said = (
+        f"{machine()}, torch {torch.__version__.split('+')[0]}; "
+        f"{dtype} matrix product {peak / 1e9:.0f} GFLOP/s\n\n{table(found, peak)}\n"
+    )
     run.write_json(
         "finetune.json", {"machine": machine(), "peak": peak, "peaks": peaks, "rows": found}
     )
