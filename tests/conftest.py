@@ -10,9 +10,11 @@ from running import run_report
 
 # Two processes that each train with as many threads as there are cores make both crawl. So each
 # worker, and all that it starts, keeps to one core of its own.
-if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+MINE = set(CORES)
+if CORES and (worker := os.environ.get("PYTEST_XDIST_WORKER")):
+    MINE = {CORES[int(worker.removeprefix("gw")) % len(CORES)]}
+    os.sched_setaffinity(0, MINE)
 
 
 @pytest.fixture(scope="session")
@@ -37,5 +39,9 @@ def quick(tmp_path_factory) -> Path:
     folder = shared / "reports" / "quick"
     with FileLock(shared / "quick.lock"):
         if not (folder / "index.html").exists():
+            if CORES:  # the other workers wait for it, so it takes their cores
+                os.sched_setaffinity(0, CORES)
             run_report(folder.parent, "--profile", "quick")
+            if CORES:
+                os.sched_setaffinity(0, MINE)
     return folder
