@@ -152,10 +152,8 @@ def test_nothing_is_made_unless_asked_for(report_folder, trains, monkeypatch):
 
 # What the cells of chapter 05 between its first ones and those of SageMaker leave to these.
 BETWEEN = """
-from newsserve.predictor import Predictor
 folder = report.path("onnx")
 served = Predictor(folder)
-test = split.read_split(report.path("splits"))["test"]
 """
 
 
@@ -172,9 +170,9 @@ def chapter_05(root: Path, **parameters) -> nbformat.NotebookNode:
     notebook.cells = [
         cells[first],
         nbformat.v4.new_code_cell("\n".join(lines)),
-        cells[first + 1],
+        *cells[first + 1 : first + 3],
         nbformat.v4.new_code_cell(BETWEEN),
-        *(cell for cell in cells[first + 2 :] if "sagemaker" in cell.source),
+        *(cell for cell in cells[first + 3 :] if "sagemaker" in cell.source),
     ]
     return notebook
 
