@@ -13,7 +13,7 @@ from newscloud.account import SERVING_IMAGE, Account, cost, explained, image_uri
 from newscloud.cleanup import PROJECT, TAGS, guard, new_name
 from newscloud.jobs import DEPLOY, LIBRARY, follow, pack
 
-SERVED = ("__init__.py", "files.py", "predictor.py", "messages.py")  # of newsserve
+SERVED = ("__init__.py", "folder.py", "predictor.py", "messages.py")  # of newsserve
 SERVERLESS = 0.00004  # US dollars for a second of answering, with 2 GB of memory
 MINUTES = 30.0  # that an endpoint may take to get healthy
 

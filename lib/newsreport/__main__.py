@@ -25,21 +25,29 @@ def _report(args: argparse.Namespace) -> int:
 
 def _new_profile(args: argparse.Namespace) -> int:
     from gpt2news.explore import SOURCES, load_corpus, locate, unread
-    from newsreport.profiles import BACKBONE, NOTEBOOKS, ReportError, check_new, new_profile
+    from newsreport.profiles import (
+        BACKBONE,
+        NOTEBOOKS,
+        TEMPLATES,
+        ReportError,
+        check_new,
+        new_profile,
+    )
 
     target = check_new(args.name, NOTEBOOKS / "profiles")
     if args.data in ("sample", *SOURCES):
         raise ReportError(f"{args.data} has a profile of its own already; --data takes a file")
     corpus = load_corpus(args.data, args.text, args.label)
     new_profile(target, corpus, locate(args.data).resolve(), args.text, args.label)
-    topics, foreign = corpus["topic"].nunique(), corpus["text"].map(unread).mean()
-    print(f"{len(corpus):,} texts, {topics} topics. Written: {target}")
-    if topics > 50:
-        print(f"Figures are made for 50 topics at most. Is {args.label!r} the label column?")
-    if foreign > 0.1:
-        print(f"{foreign:.0%} of the texts are in a script that {BACKBONE} cannot read.")
-        print("It knows the letters a to z: set `backbone` to one that can.")
-    print(f"Next: gpt2news report --profile {args.name}")
+    print(
+        TEMPLATES.get_template("new.txt.j2").render(
+            target=target,
+            corpus=corpus,
+            label=args.label,
+            backbone=BACKBONE,
+            foreign=corpus["text"].map(unread).mean(),
+        )
+    )
     return 0
 
 

@@ -20,11 +20,9 @@ def fingerprint(
 ) -> str:
     """One hash of a chapter's cells and parameters, of the code behind it, and of its input."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
-    sources = []
-    for cell in nbformat.read(notebooks / f"{chapter}.ipynb", as_version=4).cells:
-        digest.update(cell.source.encode())
-        if cell.cell_type == "code":
-            sources.append(cell.source)
+    cells = nbformat.read(notebooks / f"{chapter}.ipynb", as_version=4).cells
+    digest.update("".join(cell.source for cell in cells).encode())
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
     # As with make, a module that was touched counts as changed; data count by their content.
     for path in sorted(code_behind(chapter, sources, notebooks)):
         digest.update(f"{path.name} {sha256_of(path)} {path.stat().st_mtime_ns}".encode())

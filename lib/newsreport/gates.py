@@ -71,9 +71,8 @@ def _look_up(path: str, metrics: dict) -> tuple[float | None, str]:
     for key in path.split("."):
         if node is None:
             return None, ""
-        names = list(node) if isinstance(node, dict) else []
-        if key not in names:
-            there = ", ".join(names) or "no parts"
+        if not isinstance(node, dict) or key not in node:
+            there = ", ".join(node) if isinstance(node, dict) else "no parts"
             return None, f"metrics.json has no {path!r}: instead of {key!r} it has {there}"
         node = node[key]
     if node is None or (type(node) in (int, float) and not math.isnan(node)):

@@ -71,13 +71,10 @@ def run_report(
 
 def _check_one_corpus(profile: Profile, corpora: dict[str, Path]) -> None:
     """Chapters that read different texts would speak of different things under one name."""
-    readers = {}
-    for chapter, values in profile.parameters.items():
-        dataset = values.get("dataset")
-        if dataset in corpora:
-            readers[sha256_of(corpora[dataset])] = f"{chapter} would read {dataset}"
-    if len(readers) > 1:
-        raise ReportError(f"one run has one corpus, but {', '.join(readers.values())}")
+    datasets = {values.get("dataset") for values in profile.parameters.values()}
+    named = sorted(datasets & corpora.keys())
+    if len({sha256_of(corpora[name]) for name in named}) > 1:
+        raise ReportError(f"one run has one corpus, but chapters would read {', '.join(named)}")
 
 
 def _run_chapters(run: Run, profile: Profile, fresh: bool, corpora: dict, say) -> dict:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from newsserve.predictor import Answer
 
@@ -13,31 +16,15 @@ PORTION = 16  # texts a request
 LONGEST = 15_000  # characters of one text that are sent; more than any model here reads
 PATIENCE = 65  # seconds; a serverless endpoint that sleeps takes most of a minute
 JSON = "application/json"
+ANSWERS = TypeAdapter(list[Answer])
 log = logging.getLogger("gpt2news")
 
 # A sentence for each error, by AWS's code, the HTTP status or botocore's class. AWS's own messages
 # can hold account numbers.
-NOT_ALLOWED = (
-    "The app is not allowed to ask the endpoint {name}: it needs a token, or credentials that may "
-    "call sagemaker:InvokeEndpoint."
-)
-BUSY = "The endpoint {name} is busy; try again in a moment."
-ABSENT = "There is no endpoint {name} in service in this region."
-UNREACHABLE = "The endpoint {name} cannot be reached from here."
-CREDENTIALS = [
-    *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
-    *("ProfileNotFound", "TokenRetrievalError", "SSOError"),
-]
 SENTENCES = {
-    **dict.fromkeys([401, 403, *CREDENTIALS], NOT_ALLOWED),
-    **dict.fromkeys(["ThrottlingException", 429, 503], BUSY),
-    **dict.fromkeys(["ValidationError", 404], ABSENT),
-    **dict.fromkeys(["ConnectionError", "HTTPClientError", "ResponseParserError"], UNREACHABLE),
-    424: "The model behind the endpoint {name} failed; its log has the reason.",
-    "ReadTimeoutError": "The endpoint {name} did not answer in time; try again in a minute.",
-    "NoRegionError": "The app does not know the endpoint's region: set AWS_DEFAULT_REGION.",
-    "ClientError": "The endpoint {name} answered with an error.",
-    "Exception": "The endpoint {name} could not be asked.",
+    key: entry["says"]
+    for entry in json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    for key in entry["of"]
 }
 
 
@@ -90,14 +77,14 @@ class Endpoint:
             said = self.client.invoke_endpoint(**asked)["Body"].read()
         except self.errors as error:
             raise self._explained(error) from error
-        strange = f"The endpoint {self.name} answered, but not in the form that this app reads."
         try:
-            answers = [Answer(**row) for row in json.loads(said)]
-            whole = all(answer.topic in answer.probabilities for answer in answers)
-        except (TypeError, ValueError) as error:
-            raise EndpointError(strange) from error
+            answers = ANSWERS.validate_json(said)
+        except ValidationError:
+            answers = []
+        whole = all(answer.topic in answer.probabilities for answer in answers)
         if not whole or len(answers) != len(texts):
-            raise EndpointError(strange)
+            strange = "answered, but not in the form that this app reads"
+            raise EndpointError(f"The endpoint {self.name} {strange}.")
         return answers
 
     def _explained(self, error: Exception) -> EndpointError:
@@ -105,7 +92,7 @@ class Endpoint:
         response = getattr(error, "response", None) or {}
         keys = [
             response.get("Error", {}).get("Code"),
-            response.get("ResponseMetadata", {}).get("HTTPStatusCode"),
+            str(response.get("ResponseMetadata", {}).get("HTTPStatusCode")),
             *(kind.__name__ for kind in type(error).__mro__),
         ]
         log.warning("endpoint: %s", keys[:3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +12,9 @@ import numpy as np
 import onnxruntime as ort
 from tokenizers import Tokenizer
 
-from newsserve.files import sha256_of
+from newsserve.folder import AGAIN, MANIFEST, ModelFolderError, read_listed, read_manifest
 
-MANIFEST = "serving.json"
-
-
-class ModelFolderError(ValueError):
-    """A folder that cannot be served; the message names the file and the way out."""
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 @dataclass(frozen=True)
@@ -59,51 +54,48 @@ class Predictor:
 
     def __init__(self, folder: str | Path, model: str | None = None, threads: int | None = None):
         self.folder = Path(folder)
-        hashes = self._read_manifest()
-        self.model_file = model or self.model_file
-        for name in ("tokenizer.json", self.model_file):
-            path = self.folder / name
-            if name not in hashes or not path.is_file():
-                raise ModelFolderError(f"{path} is not there or not listed in {MANIFEST}")
-            if sha256_of(path) != hashes[name]:
-                changed = f"not the file that {MANIFEST} lists (sha256 differs)"
-                raise ModelFolderError(f"{path}: {changed}; copy the folder again")
-        self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
-        self.tokenizer.no_truncation()
-        self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
+        self.manifest = read_manifest(self.folder)
+        self.topics, self.max_length = self.manifest.topics, self.manifest.max_length
+        self.temperature, self.threshold = self.manifest.temperature, self.manifest.threshold
+        self.pad, self.model_file = self.manifest.pad_token_id, model or self.manifest.model
         self.threads = threads or _cores()
         self._sessions: dict[int, ort.InferenceSession] = {}
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="predictor")
-        outputs = self._session(self.threads).get_outputs()[0].shape[-1]
+        tokenizer = read_listed(self.folder, "tokenizer.json", self.manifest)
+        session = self._session(self.threads)
+        try:
+            self.tokenizer = Tokenizer.from_buffer(tokenizer)
+            self.tokenizer.no_truncation()
+            self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
+            outputs = session.get_outputs()[0].shape[-1]
+            # The longest text, of the largest token: do the files fit each other?
+            longest = [max(self.pad, self.tokenizer.get_vocab_size() - 1)] * self.max_length
+            fits = outputs == len(self.topics) and np.isfinite(self._score([longest])).all()
+        except Exception as error:  # tokenizers and ONNX Runtime have no class of their own
+            raise self._refusal("the files do not fit", error) from error
         if outputs != len(self.topics):
             given = f"{outputs} outputs, {MANIFEST} {len(self.topics)} topics"
             raise ModelFolderError(f"{folder}: {self.model_file} has {given}")
+        if not fits:
+            raise ModelFolderError(f"{folder}: {self.model_file} gives no numbers; {AGAIN}")
 
-    def _read_manifest(self) -> dict[str, str]:
-        path = self.folder / MANIFEST
-        if not path.is_file():
-            made = "a folder that chapter 05 made (reports/<profile>/onnx)"
-            raise ModelFolderError(f"{self.folder}: no {MANIFEST}; give {made}")
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            self.topics: list[str] = list(manifest["topics"])
-            self.max_length = int(manifest["max_length"])
-            self.temperature = float(manifest["temperature"])
-            self.threshold = float(manifest["threshold"])
-            self.pad = int(manifest["pad_token_id"])
-            self.model_file: str = manifest["model"]
-            return dict(manifest["sha256"])
-        except (KeyError, TypeError, ValueError) as error:
-            again = "make the folder again with chapter 05"
-            raise ModelFolderError(f"{path}: {error!r}; {again}") from error
+    def _refusal(self, what: str, error: Exception) -> ModelFolderError:
+        reason = str(error).partition("\n")[0]
+        return ModelFolderError(f"{self.folder}: {what}: {reason}; {AGAIN}")
 
     def _session(self, threads: int) -> ort.InferenceSession:
         if threads not in self._sessions:
+            # From the bytes that were hashed, and with no folder for weights outside of them.
+            content = read_listed(self.folder, self.model_file, self.manifest)
             options = ort.SessionOptions()
-            options.log_severity_level = 3
+            options.log_severity_level = 4
             options.intra_op_num_threads = threads
-            file, on = str(self.folder / self.model_file), ["CPUExecutionProvider"]
-            self._sessions[threads] = ort.InferenceSession(file, options, providers=on)
+            options.add_session_config_entry(WEIGHTS_FOLDER, os.devnull)
+            try:
+                session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            except Exception as error:
+                raise self._refusal(f"{self.model_file} cannot be loaded", error) from error
+            self._sessions[threads] = session
         return self._sessions[threads]
 
     def encode(self, text: str) -> tuple[list[int], bool]:

@@ -1,14 +1,14 @@
-"""The predictor behind HTTP, in the form that SageMaker's containers keep.
+"""The predictor behind HTTP, as `openapi.json` describes it: the form of SageMaker's containers.
 
-`GET /ping` says that it is ready, `POST /invocations` answers what `messages` describes. `POST
-/endpoints/{name}/invocations` answers the same to boto3's `sagemaker-runtime` client, when
-`AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` holds the server's address.
+boto3's `sagemaker-runtime` client asks it when `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` holds its
+address.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import logging
 import os
 import time
@@ -20,7 +20,7 @@ from pathlib import Path
 import prometheus_client as prometheus
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from newsserve import messages
 from newsserve.predictor import Answer, Model, Predictor
@@ -31,33 +31,6 @@ BODY_SECONDS = 30
 log = logging.getLogger("gpt2news")
 
 
-class Question(BaseModel):
-    """One text, or several; `messages` reads other forms of the same as well."""
-
-    text: str | None = None
-    texts: list[str] | None = None
-
-
-# For the OpenAPI document: the body is read by hand, because its size is bounded, so FastAPI cannot
-# tell its form.
-DOCUMENTED = {
-    "response_class": Response,
-    "responses": {
-        200: {"model": Answer | list[Answer], "content": {messages.LINES: {}}},
-        **{status: {"model": dict[str, str]} for status in (401, 408, 413, 415, 422, 429)},
-    },
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                messages.JSON: {"schema": Question.model_json_schema()},
-                messages.LINES: {"schema": {"type": "string"}},
-            },
-        }
-    },
-}
-
-
 class BusyError(RuntimeError):
     """More texts are waiting than may."""
 
@@ -66,8 +39,7 @@ class Batcher:
     """`await batcher.answer(texts)`: the answers of `predict(texts)`, run in a thread.
 
     What has come while one batch ran makes up the next, so nobody waits for company: up to `size`
-    texts, or a single larger request. With sixteen clients it answered a fifth more texts a second
-    than a plain pool of threads. At most `limit` texts may wait.
+    texts, or a single larger request. At most `limit` texts may wait.
     """
 
     def __init__(self, predict: Model, size: int = 32, limit: int = 512):
@@ -111,30 +83,19 @@ class Batcher:
                     future.set_result(theirs)
 
 
-class Metrics:
-    """What `/metrics` shows to Prometheus."""
-
-    def __init__(self):
-        self.registry = prometheus.CollectorRegistry()
-        here = {"namespace": "gpt2news", "registry": self.registry}
-        self.requests = prometheus.Counter("requests_total", "Requests", ["status"], **here)
-        self.answers = prometheus.Counter("answers_total", "Texts", ["topic", "answered"], **here)
-        self.seconds = prometheus.Histogram("request_seconds", "Until the answer", **here)
-        self.waiting = prometheus.Gauge("waiting_texts", "Texts in the queue", **here)
-
-
-def problem(status: int, says: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(_: Request, error: HTTPException) -> JSONResponse:
     """What went wrong, under FastAPI's key and under the one that boto3 shows."""
-    return JSONResponse({"detail": says, "message": says}, status, headers)
+    says = {"detail": error.detail, "message": error.detail}
+    return JSONResponse(says, error.status_code, error.headers)
 
 
-async def body_of(request: Request) -> bytes | None:
-    """The body, or None as soon as it is too large."""
+async def body_of(request: Request) -> bytes:
+    """The body; refused as soon as it is too large."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > MAX_BODY:
-            return None
+            raise HTTPException(413, f"body over {MAX_BODY:,} bytes")
     return bytes(raw)
 
 
@@ -143,10 +104,16 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
 
     With a token, all but `/ping` asks for `Authorization: Bearer …`.
     """
-    predictor, metrics = Predictor(folder), Metrics()
-    batcher = Batcher(predictor)
-    metrics.waiting.set_function(batcher.waiting)
-    app = FastAPI(title="gpt2-news", description="Sorts news articles into topics.", version="1")
+    predictor = Predictor(folder)
+    batcher, registry = Batcher(predictor), prometheus.CollectorRegistry()
+    here = {"namespace": "gpt2news", "registry": registry}
+    answered = prometheus.Counter("answers_total", "Texts", ["topic", "answered"], **here)
+    seconds = prometheus.Histogram("request_seconds", "Until the answer", ["status"], **here)
+    prometheus.Gauge("waiting_texts", "In the queue", **here).set_function(batcher.waiting)
+    # No scripts from elsewhere, no redirect to whatever `Host` says.
+    app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.openapi_schema = json.loads(Path(__file__).with_name("openapi.json").read_text("utf-8"))
+    app.exception_handler(HTTPException)(problem)
 
     @app.middleware("http")
     async def each(request: Request, call_next) -> Response:
@@ -158,12 +125,12 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         if known or request.url.path == "/ping":
             answer = await call_next(request)
         else:
-            answer = problem(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+            scheme = {"WWW-Authenticate": "Bearer"}
+            answer = problem(request, HTTPException(401, "a bearer token is needed", scheme))
         spent = time.perf_counter() - began
         answer.headers["X-Request-Id"] = number
         if request.url.path.endswith("/invocations"):
-            metrics.requests.labels(answer.status_code).inc()
-            metrics.seconds.observe(spent)
+            seconds.labels(answer.status_code).observe(spent)
             line = "request %s: %d, %d texts, %.0f ms"
             log.info(line, number, answer.status_code, request.state.texts, spent * 1000)
         return answer
@@ -173,44 +140,38 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         """Ready to answer."""
         return {"status": "ok", "model": predictor.model_file, "topics": predictor.topics}
 
-    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @app.get("/metrics")
     async def show_metrics() -> Response:  # in the loop, for the queue changes there
         """For Prometheus."""
-        shown = prometheus.generate_latest(metrics.registry)
+        shown = prometheus.generate_latest(registry)
         return Response(shown, media_type=prometheus.CONTENT_TYPE_LATEST)
 
-    @app.post("/invocations", **DOCUMENTED)
+    @app.post("/endpoints/{name}/invocations")  # the address that boto3's invoke_endpoint calls
+    @app.post("/invocations")
     async def invocations(request: Request) -> Response:
         """One text gives one answer, several give a list."""
-        try:
-            raw = await asyncio.wait_for(body_of(request), BODY_SECONDS)
-        except asyncio.TimeoutError:
-            return problem(408, f"the body did not come in {BODY_SECONDS} s")
-        if raw is None:
-            return problem(413, f"body over {MAX_BODY:,} bytes")
         asked = request.headers.get("content-type")
         try:
+            raw = await asyncio.wait_for(body_of(request), BODY_SECONDS)
             texts, single = messages.read(raw, asked)
             if len(texts) > MAX_TEXTS:
                 many = f"{len(texts)} texts; at most {MAX_TEXTS} a request"
                 raise messages.BadRequestError(many)
             request.state.texts = len(texts)
             answers = await batcher.answer(texts)
+        except asyncio.TimeoutError:
+            raise HTTPException(408, f"the body did not come in {BODY_SECONDS} s") from None
         except messages.UnknownTypeError as error:
-            return problem(415, str(error))
+            raise HTTPException(415, str(error)) from error
         except messages.BadRequestError as error:
-            return problem(422, f"bad request: {error}")
+            raise HTTPException(422, f"bad request: {error}") from error
         except BusyError as error:
-            return problem(429, f"busy, try again in a second: {error}", {"Retry-After": "1"})
+            busy = f"busy, try again in a second: {error}"
+            raise HTTPException(429, busy, {"Retry-After": "1"}) from error
         for answer in answers:
-            metrics.answers.labels(answer.topic, answer.answered).inc()
+            answered.labels(answer.topic, answer.answered).inc()
         content, kind = messages.write(answers, single, request.headers.get("accept"), asked)
         return Response(content, media_type=kind)
-
-    @app.post("/endpoints/{name}/invocations", **DOCUMENTED)
-    async def invoke_endpoint(name: str, request: Request) -> Response:
-        """The same under the address that boto3's `invoke_endpoint` calls."""
-        return await invocations(request)
 
     return app
 

@@ -126,7 +126,7 @@ def test_the_archive_has_both_layouts(tmp_path):
         "code/inference.py",
         "code/requirements.txt",
         "code/newsserve/__init__.py",
-        "code/newsserve/files.py",
+        "code/newsserve/folder.py",
         "code/newsserve/predictor.py",
         "code/newsserve/messages.py",
     }

@@ -214,7 +214,7 @@ def test_chapters_that_would_read_different_corpora_are_refused(finished, tmp_pa
         parameters["02_split"] = {"dataset": second}
         return dataclasses.replace(profile, parameters=parameters)
 
-    told = "one run has one corpus, but 01_explore would read news, 02_split would read other"
+    told = "one run has one corpus, but chapters would read news, other"
     with pytest.raises(ReportError, match=told):
         run_report(reading("news", "other"), "x", corpora=files)
     assert not (finished.reports / "x").exists()

@@ -268,8 +268,8 @@ def test_metrics_count_what_was_asked(exported):
         client.post("/invocations", json={"texts": TEXTS})
         client.post("/invocations", content=b"{")
         shown = client.get("/metrics").text.splitlines()
-    assert 'gpt2news_requests_total{status="200"} 1.0' in shown
-    assert 'gpt2news_requests_total{status="422"} 1.0' in shown
+    assert 'gpt2news_request_seconds_count{status="200"} 1.0' in shown
+    assert 'gpt2news_request_seconds_count{status="422"} 1.0' in shown
     assert sum(
         float(line.split()[-1]) for line in shown if line.startswith("gpt2news_answers_total{")
     ) == len(TEXTS)

@@ -6,12 +6,21 @@ Streamlit reads Markdown in its widgets: somebody's text could then load a pictu
 from __future__ import annotations
 
 import html
+import json
 import re
 from itertools import groupby
 from pathlib import Path
 
 HERE = Path(__file__).parent
 STYLE, DROPZONE = HERE / "look.css", HERE / "dropzone.html"
+
+
+def read(name: str) -> dict[str, str]:
+    """What a JSON file of this folder says."""
+    return json.loads((HERE / name).read_text(encoding="utf-8"))
+
+
+SAYS = read("says.json")
 
 
 def percent(p: float) -> str:
@@ -58,9 +67,5 @@ def words(drops: list[tuple[str, float]], text: str, topic: str) -> str:
     named = ", ".join(phrase for _, phrase in sorted(strongest, reverse=True)[:3])
     topic = html.escape(topic)
     says = f"Strongest for {topic}: {named}." if named else f"No single word spoke for {topic}."
-    return (
-        f'<p class="g-words">{" ".join(marked)}</p><p class="g-key">{says}</p>'
-        '<p class="g-key">Key: <mark class="much">a lot</mark> or <mark class="some">a little'
-        f'</mark> for {topic}, <mark class="less">something</mark> against it; found by leaving '
-        "words out and asking again.</p>"
-    )
+    page = (HERE / "words.html").read_text(encoding="utf-8")
+    return page.format(marked=" ".join(marked), says=says, topic=topic)

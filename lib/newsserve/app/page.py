@@ -5,7 +5,6 @@ With GPT2NEWS_ENDPOINT set, that endpoint answers in the folder's place.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -18,7 +17,7 @@ from newsserve.app import look, upload
 from newsserve.endpoint import Endpoint, EndpointError
 from newsserve.predictor import ModelFolderError, Predictor
 
-EXAMPLES = json.loads((look.HERE / "examples.json").read_text(encoding="utf-8"))
+EXAMPLES, SAYS = look.read("examples.json"), look.SAYS
 FEWEST = 5  # words; with fewer nothing is asked
 FEW = 20  # words; with fewer the answer carries a warning
 TOKENS_TO_EXPLAIN = 12_000  # so many take seconds
@@ -54,9 +53,9 @@ def classify(model: Predictor | Endpoint) -> None:
         return
     count = len(text.split())
     if count == 0:
-        st.info("There is nothing to read yet: paste an article.")
+        st.info(SAYS["nothing"])
     elif count < FEWEST:
-        st.info("That is very short. Give it a sentence or two.")
+        st.info(SAYS["short"])
     else:
         try:
             show_answer(model, text)
@@ -82,15 +81,15 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
         st.warning(f"**Not sure.** At best {likely}; {needs}.")
     for topic, p in answer.probabilities.items():
         st.progress(p, f"{look.plain(topic)}: {look.percent(p)}")
-    notes = f"{answer.tokens:,} tokens (words and pieces of words) read in {given['ms']:,.0f} ms."
+    notes = SAYS["read"].format(tokens=answer.tokens, ms=given["ms"])
     if answer.truncated:
-        notes += " The text is longer than the model reads, so its end did not count."
+        notes += SAYS["longer"]
     if len(text.split()) < FEW:
-        notes += " So short a text is easily misjudged; the model learned from whole articles."
+        notes += SAYS["few"]
     st.caption(notes)
     st.header("The words that decided", anchor=False)
     if not local:
-        st.caption("Shown only by a model on this machine: it takes a question for each word.")
+        st.caption(SAYS["remote"])
         return
     if "words" not in given:
         # Of a long text in fewer and larger steps, so that it takes seconds.
@@ -104,11 +103,11 @@ def card(folder: Path) -> str:
     """README.md for a tab: no front matter, no pictures, links only to the web."""
     readme = folder / "README.md"
     if not readme.is_file():
-        return f"There is no `README.md` in the model's folder `{folder.name}`."
+        return SAYS["no card"].format(folder.name)
     text = readme.read_text(encoding="utf-8")
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"^#", "##", text, flags=re.MULTILINE)  # headings one level down
-    text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = text.replace("![", "[")
     text = re.sub(r"\[([^\]]*)\]\((?!https?://)[^)]*\)", r"\1", text)
     # A screen reader needs names at the head of a table.
     return re.sub(r"^\|\s*\|\s*\|$", "| what | value |", text, flags=re.MULTILINE)
@@ -126,11 +125,11 @@ def main(folder: str) -> None:
         st.error(str(error))
         return
     if isinstance(model, Predictor):
-        answers = f"a model on this machine that knows {', '.join(model.topics)}"
+        answers = SAYS["here"].format(", ".join(map(look.plain, model.topics)))
         about = card(model.folder)
     else:
-        answers, about = f"the endpoint {model.name}", "An endpoint says nothing of its model."
-    st.markdown(f"A fine-tuned GPT-2 sorts it. Texts go to {answers}; this page stores none.")
+        answers, about = f"the endpoint {model.name}", SAYS["endpoint"]
+    st.markdown(SAYS["where"].format(answers))
     first, second, third = st.tabs(["Classify", "A file", "About this model"])
     with first:
         classify(model)

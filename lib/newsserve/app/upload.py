@@ -23,7 +23,7 @@ def read(name: str, data: bytes) -> tuple[Table, list[Row]]:
     table = Table(name, data=data)
     rows = list(table)
     if not rows:
-        raise TableError("This file has no rows: it needs names of columns, then one text a row.")
+        raise TableError(look.SAYS["no rows"])
     lengths = {name: sum(len(row[name]) for row, _ in rows) for name in table.names}
     table.column = max(lengths, key=lengths.get)
     return table, rows
@@ -31,13 +31,9 @@ def read(name: str, data: bytes) -> tuple[Table, list[Row]]:
 
 def tab(model: Model) -> None:
     """Take a file, ask which column holds the texts, answer it."""
-    asks = "A CSV file, one text a row, names of the columns in the first line"
-    upload = st.file_uploader(asks, type="csv")
+    upload = st.file_uploader(look.SAYS["upload"], type="csv")
     if upload is None:
-        st.caption(
-            "The rows come back with the topic, its probability and, where one could not be read, "
-            "the reason. Larger files: `gpt2news classify --input`."
-        )
+        st.caption(look.SAYS["file"])
         return
     try:
         table, rows = read(upload.name, upload.getvalue())
