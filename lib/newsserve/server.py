@@ -112,7 +112,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     prometheus.Gauge("waiting_texts", "In the queue", **here).set_function(batcher.waiting)
     # No scripts from elsewhere, no redirect to whatever `Host` says.
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.openapi_schema = json.loads(Path(__file__).with_name("openapi.json").read_text("utf-8"))
+    app.openapi = json.loads(Path(__file__).with_name("openapi.json").read_text("utf-8")).copy
     app.exception_handler(HTTPException)(problem)
 
     @app.middleware("http")
