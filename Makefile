@@ -1,7 +1,7 @@
 # Every target makes the .venv by itself when it is missing or the lock has changed, and only then.
 #   make report                    the five notebooks on the shipped sample   (PROFILE=bbc for the BBC News articles)
 #   make test                      the tests
-# PYTHON picks the interpreter (3.10 to 3.13), PIP_ARGS goes to pip (say, an index of CPU-only torch builds).
+# PYTHON picks the interpreter (3.11 to 3.14), PIP_ARGS goes to pip (say, an index of CPU-only torch builds).
 PYTHON ?= python3
 PIP_ARGS ?=
 PROFILE ?= quick
@@ -12,25 +12,32 @@ IMAGE ?= gpt2-news:$(TARGET)
 RUNS =
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := notebooks,serve,app,sagemaker,scale,dev
+EXTRAS := notebooks,lab,serve,app,sagemaker,scale,dev
 STAMP := $(VENV)/.installed
 
-.PHONY: report test lab app ship serve image bench results lint lock clean help
+.PHONY: report test lab app ship serve image bench results lint lock hashed clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4; grep -oE '^[a-z]+:' Makefile | tr -d : | sort | tr '\n' ' '; echo
 
-# The lock is made on 3.11; its pins also hold on 3.12 and 3.13. Python 3.10 is resolved from pyproject.toml's ranges.
+# The lock is made on 3.11; its pins also hold on the other Pythons.
 $(STAMP): requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "make: $(PYTHON) is `$(PYTHON) -V 2>&1`; Python 3.10 to 3.13 is needed: make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
+	  { echo "make: $(PYTHON) is `$(PYTHON) -V 2>&1`; Python 3.11 to 3.14 is needed: make PYTHON=python3.11 …"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; \
-	then $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c requirements.lock -e '.[$(EXTRAS)]'; \
-	else $(BIN)/python -m pip install --quiet $(PIP_ARGS) -e '.[$(EXTRAS)]'; fi
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c requirements.lock -e '.[$(EXTRAS)]'
 	touch $@
+
+# The same, and each file has a hash of requirements.hashes; torch comes from an index of its own, by its version.
+hashed:
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.hashes
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c requirements.lock torch
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check
+	touch $(STAMP)
 
 report: $(STAMP)
 	$(BIN)/gpt2news report --profile $(PROFILE) $(ARGS)
@@ -75,7 +82,8 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 	@if command -v actionlint >/dev/null; then actionlint; \
-	else echo "lint: actionlint is not on PATH, so .github/workflows were not checked"; fi
+	else echo "lint: actionlint is not on PATH, so the form of .github/workflows was not checked"; fi
+	$(BIN)/zizmor --offline --quiet .github
 
 lock:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -84,7 +92,10 @@ lock:
 	.lock/bin/python -m pip install --quiet --upgrade pip
 	.lock/bin/python -m pip install --quiet $(PIP_ARGS) torch==2.13.0 '.[$(EXTRAS)]'
 	.lock/bin/python -m pip freeze --exclude gpt2-news | grep -vE '^(nvidia|triton|cuda)' | sed 's/+[a-z0-9]*$$//' > requirements.lock.part
-	mv requirements.lock.part requirements.lock && rm -rf .lock build lib/*.egg-info
+	mv requirements.lock.part requirements.lock
+	.lock/bin/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --all-extras \
+	  -c requirements.lock pyproject.toml | awk '/^[a-z]/ {left = /^(torch|triton|nvidia|cuda)/} !left' > requirements.hashes
+	rm -rf .lock build lib/*.egg-info
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache build lib/*.egg-info

@@ -142,13 +142,6 @@ def dots(rows: pd.DataFrame, label: str, digits: int = 0, line: float = 0.36) ->
     return figure
 
 
-def intervals(rows: dict[str, dict[str, float]], label: str) -> plt.Figure:
-    """`dots` of named scores (`value`, `low`, `high`): the first is the model, then its rivals."""
-    table = pd.DataFrame(list(rows.values())).assign(label=list(rows), colour=RIVAL)
-    table.loc[0, "colour"] = MODEL
-    return dots(table, label, digits=3, line=0.55)
-
-
 def boxes(lines: list[list[tuple[str, str, str]]], unit: float = 7.0) -> plt.Figure:
     """Words in boxes, set like text: a line is a list of (text, fill colour, small print).
 

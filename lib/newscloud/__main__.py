@@ -1,26 +1,20 @@
-"""`gpt2news sagemaker status`, `cleanup` and `app-url`; also `python -m newscloud …`."""
+"""`gpt2news sagemaker status` and `cleanup`; also `python -m newscloud …`."""
 
 import argparse
-import json
 import sys
-from pathlib import Path
 
 from newscloud.account import SageMakerError, connect, explained
 from newscloud.cleanup import PROJECT, inventory, remove
 
-METADATA = Path("/opt/ml/metadata/resource-metadata.json")  # on SageMaker's own machines
-
 
 def add_commands(subparsers) -> None:
     """Add `sagemaker` to the subparsers of `gpt2news`; `args.run(args)` returns its exit code."""
-    parser = subparsers.add_parser("sagemaker", help="what runs at AWS, its removal, the app there")
+    parser = subparsers.add_parser("sagemaker", help="what runs at AWS, and its removal")
     parser.set_defaults(run=_run)
     parts = parser.add_subparsers(dest="part", required=True)
     parts.add_parser("status", help="list what exists")
     cleanup = parts.add_parser("cleanup", help="remove it, after asking")
     cleanup.add_argument("--yes", action="store_true", help="do not ask")
-    url = parts.add_parser("app-url", help="the app's address on SageMaker")
-    url.add_argument("--port", type=int, default=8501, help="default: %(default)s")
     watch = parts.add_parser("watch", help='remove NAME unless "done" comes in')
     watch.add_argument("name")
 
@@ -28,9 +22,7 @@ def add_commands(subparsers) -> None:
 def _run(args: argparse.Namespace) -> int:
     """The exit code: 0, 1 when clean-up was declined, 2 when AWS or the machine refused."""
     try:
-        if args.part == "app-url":
-            print(app_url(args.port))
-        elif args.part == "watch":
+        if args.part == "watch":
             # An end of the input without "done": the process at its other end is no more.
             if sys.stdin.buffer.read() != b"done":
                 remove(connect(), args.name)
@@ -40,25 +32,6 @@ def _run(args: argparse.Namespace) -> int:
         print(f"gpt2news sagemaker {args.part}: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def app_url(port: int = 8501, metadata: Path = METADATA) -> str:
-    """The browser address of an app on `port` of this SageMaker notebook instance or Studio space.
-
-    Raises:
-        SageMakerError: this machine is neither.
-    """
-    try:
-        facts = json.loads(metadata.read_text(encoding="utf-8"))
-        region = facts["ResourceArn"].split(":")[3]
-        if "DomainId" in facts:
-            host = f"{facts['DomainId']}.studio.{region}.sagemaker.aws/jupyterlab/default"
-        else:
-            host = f"{facts['ResourceName']}.notebook.{region}.sagemaker.aws"
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        says = f"this is not a SageMaker notebook instance or Studio space ({error!r})"
-        raise SageMakerError(says) from error
-    return f"https://{host}/proxy/{port}/"
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -1,12 +1,20 @@
-"""A figure of chapter 04 that can be played with."""
+"""Two figures of chapter 04: the scores, and one that can be played with."""
 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from gpt2news.evaluate import probabilities_of
-from gpt2news.show import MODEL, QUIET
+from gpt2news.show import MODEL, QUIET, RIVAL, dots
+
+
+def intervals(rows: dict[str, dict[str, float]], label: str) -> plt.Figure:
+    """`dots` of named scores (`value`, `low`, `high`): the first is the model, then its rivals."""
+    table = pd.DataFrame(list(rows.values())).assign(label=list(rows), colour=RIVAL)
+    table.loc[0, "colour"] = MODEL
+    return dots(table, label, digits=3, line=0.55)
 
 
 def temperature(logits: np.ndarray, topics: list[str], value: float) -> plt.Figure:

@@ -1,15 +1,14 @@
-"""`gpt2news sagemaker`: what exists, its removal, the app's address."""
+"""`gpt2news sagemaker`: what exists, and its removal."""
 
 import argparse
-import json
 import subprocess
 import sys
 
 import pytest
 from aws_stand_in import BUCKET, ROLE, client, exists, refusal, reply
 
-from newscloud import SageMakerError, inventory, jobs
-from newscloud.__main__ import add_commands, app_url, main
+from newscloud import inventory, jobs
+from newscloud.__main__ import add_commands, main
 
 
 def leave_things_behind():
@@ -81,11 +80,6 @@ def test_status_without_credentials(outside, monkeypatch, capsys):
     assert "aws configure" in capsys.readouterr().err
 
 
-def test_app_url_elsewhere(capsys):
-    assert main(["app-url"]) == 2
-    assert "not a SageMaker notebook instance" in capsys.readouterr().err
-
-
 def test_a_running_job_is_listed_and_stopped(cloud, aws, capsys):
     cloud.after["CreateTrainingJob"] = cloud.change(
         "training_jobs", training_job_status="InProgress"
@@ -123,28 +117,3 @@ def test_watch_removes_unless_it_is_told_that_all_is_done(cloud, said, left):
     assert subprocess.run(command, input=said, check=False).returncode == 0
     assert exists().count("gpt2-news-old") == left
     assert exists().count("my-gpt2-news-service") == 3
-
-
-def test_app_url_from_the_instances_metadata(tmp_path):
-    file = tmp_path / "resource-metadata.json"
-    file.write_text(
-        '{"ResourceArn": "arn:aws:sagemaker:eu-west-1:123456789012:notebook-instance/news",'
-        ' "ResourceName": "news"}'
-    )
-    assert app_url(8501, file) == "https://news.notebook.eu-west-1.sagemaker.aws/proxy/8501/"
-    studio = {
-        "ResourceArn": "arn:aws:sagemaker:eu-west-1:123456789012:space/d-abc/s",
-        "DomainId": "d-abc",
-        "SpaceName": "s",
-    }
-    file.write_text(json.dumps(studio))
-    assert (
-        app_url(8600, file)
-        == "https://d-abc.studio.eu-west-1.sagemaker.aws/jupyterlab/default/proxy/8600/"
-    )
-    for broken in ("{}", "[]", "nothing", '{"ResourceArn": "x"}'):
-        file.write_text(broken)
-        with pytest.raises(SageMakerError, match="not a SageMaker notebook instance"):
-            app_url(8501, file)
-    with pytest.raises(SageMakerError, match="not a SageMaker notebook instance"):
-        app_url(8501, tmp_path / "none")

@@ -81,6 +81,7 @@ def test_what_depends_on_the_surroundings_is_said_too(train, tmp_path, monkeypat
 def test_a_gpu_gets_the_format_that_it_has(monkeypatch):
     memory = type("P", (), {"total_memory": 15 * 2**30})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("gpt2news.finetune.device.kernel_error", lambda kind: "")
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "T4")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: memory)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (7, 5))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from itertools import pairwise
 
 import pytest
@@ -33,8 +32,6 @@ def source(cell: dict) -> str:
 @pytest.fixture(scope="module")
 def project() -> dict:
     """pyproject.toml's `project`: the one place for the address and the version."""
-    if sys.version_info < (3, 11):
-        pytest.skip("tomllib came with Python 3.11")
     import tomllib
 
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from jupyter_client.manager import start_new_kernel
 
+from figures.evaluate import intervals
 from gpt2news import show
 from gpt2news.run import Run
 
@@ -116,7 +117,7 @@ def test_plain_with_markup_has_no_markup_left(label):
 
 def test_a_topic_with_dollars_is_no_formula_in_a_figure():
     show.style()
-    figure = show.intervals({"$x^2$": {"value": 0.5, "low": 0.4, "high": 0.6}}, "$score")
+    figure = intervals({"$x^2$": {"value": 0.5, "low": 0.4, "high": 0.6}}, "$score")
     (text,) = figure.axes[0].get_yticklabels()
     assert text.get_text() == "$x^2$"
     assert not text.get_parse_math()
@@ -156,7 +157,7 @@ def test_dots_stand_where_the_values_are_and_quiet_rows_are_grey():
 
 def test_the_first_interval_is_the_model_and_its_value_is_written():
     scores = {name: {"value": v, "low": v, "high": v} for name, v in (("a", 0.5), ("b", 0.25))}
-    figure = show.intervals(scores, "accuracy")
+    figure = intervals(scores, "accuracy")
     axis = figure.axes[0]
     colours = [mpl.colors.to_hex(colour).upper() for colour in axis.collections[1].get_facecolor()]
     assert colours == [show.MODEL, show.RIVAL]

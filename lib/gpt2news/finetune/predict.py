@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoTokenizer
 
+from gpt2news.finetune.device import device_type
 from gpt2news.finetune.model import classifier_class, encode, pad, quiet
 from gpt2news.finetune.recipe import use_all_cores
 
@@ -28,7 +29,7 @@ class Classifier:
             self.model = kind.from_pretrained(folder, dtype=torch.float32).eval()
         self.topics = [config.id2label[i] for i in range(config.num_labels)]
         self.max_length = self.tokenizer.model_max_length
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device(device_type())
         self.model.to(self.device)
         use_all_cores()
 

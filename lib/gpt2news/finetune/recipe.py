@@ -13,6 +13,7 @@ import psutil
 import torch
 from transformers import AutoConfig
 
+from gpt2news.finetune.device import device_type
 from gpt2news.finetune.model import POOLINGS, BackboneError, load
 
 DTYPES = ("auto", "fp32", "bf16", "fp16")
@@ -129,7 +130,7 @@ def choose_dtype(asked: str = "auto") -> str:
 
     `auto`: fp32 on a CPU, bf16 on a GPU that has it (A100, L4, H100), else fp16 with loss scaling.
     """
-    gpu = torch.cuda.is_available()
+    gpu = device_type() == "cuda"
     old = gpu and torch.cuda.get_device_capability() < (8, 0)
     if asked not in DTYPES:
         raise ValueError(f"dtype {asked!r}: there are {', '.join(DTYPES)}")
@@ -150,10 +151,12 @@ def device_line(dtype: str = "auto") -> str:
     dtype = choose_dtype(dtype)
     scaling = " with loss scaling" if dtype == "fp16" else ""
     how = f"{dtype}{scaling}, SDPA attention"
-    if torch.cuda.is_available():
+    device = device_type()
+    if device == "cuda":
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         return f"{torch.cuda.get_device_name()} ({memory:.0f} GiB), {how}"
-    line = f"CPU ({platform.machine()}, {torch.get_num_threads()} threads), {how}"
+    name = "CPU" if device == "cpu" else device
+    line = f"{name} ({platform.machine()}, {torch.get_num_threads()} threads), {how}"
     if "COLAB_RELEASE_TAG" in os.environ:
         line += "; for a GPU on Colab: Runtime > Change runtime type > T4 GPU"
     return line

@@ -18,6 +18,7 @@ from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from gpt2news.finetune import part
+from gpt2news.finetune.device import device_type
 from gpt2news.finetune.model import encode, load_model, load_tokenizer, locate_backbone, quiet
 from gpt2news.finetune.recipe import Recipe, choose_dtype, device_line, use_all_cores
 from gpt2news.finetune.trainer import (
@@ -116,7 +117,7 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
         "steps": trainer.state.global_step,
         "device": device_line(dtype),
         "seconds": round(time.monotonic() - began, 1),
-        "history": [e for e in trainer.state.log_history if "loss" in e or "eval_loss" in e],
+        "history": _history(trainer.state.log_history),
     }
     with quiet():
         _save(trainer, model if keeps else None, tokenizer, out, record)
@@ -137,6 +138,12 @@ def _topics(train: pd.DataFrame, val: pd.DataFrame) -> list[str]:
     if strangers := sorted(set(val["topic"]) - set(topics)):
         raise ValueError(f"validation has the topic {strangers[0]!r}, which no training text has")
     return topics
+
+
+def _history(log: list[dict]) -> list[dict]:
+    """The lines with a loss; None for what JSON lacks, such as fp16's first, infinite gradients."""
+    kept = [entry for entry in log if {"loss", "eval_loss"} & entry.keys()]
+    return [{k: v if np.isfinite(v) else None for k, v in entry.items()} for entry in kept]
 
 
 def _size(model: torch.nn.Module, learning: bool = False) -> int:
@@ -163,7 +170,7 @@ def _fingerprint(backbone: str, settings: list, files: list[Path]) -> str:
 def _arguments(recipe: Recipe, steps: int, dtype: str) -> TrainingArguments:
     for name in [name for name in os.environ if name.startswith("ACCELERATE_DYNAMO")]:
         del os.environ[name]  # left by an earlier compiled run in this process
-    turn, gpu = recipe.texts_at_once(), torch.cuda.is_available()
+    turn, device = recipe.texts_at_once(), device_type()
     arguments = TrainingArguments(
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=turn,
@@ -172,7 +179,7 @@ def _arguments(recipe: Recipe, steps: int, dtype: str) -> TrainingArguments:
         lr_scheduler_type="cosine",
         warmup_steps=max(1, steps // 10),
         weight_decay=0.01,
-        use_cpu=not gpu,
+        use_cpu=device == "cpu",
         bf16=dtype == "bf16",
         fp16=dtype == "fp16",
         torch_compile=recipe.compile,
@@ -181,14 +188,14 @@ def _arguments(recipe: Recipe, steps: int, dtype: str) -> TrainingArguments:
         save_total_limit=2,
         load_best_model_at_end=recipe.early_stopping > 0,
         label_names=["labels"],
-        logging_steps=max(1, steps // 40),
+        logging_steps=max(1, steps // max(40, recipe.epochs)),  # once an epoch at least
         logging_nan_inf_filter=False,
         report_to="none",
         log_level="error",
         log_level_replica="error",
         disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=gpu,
+        dataloader_pin_memory=device == "cuda",
         ddp_find_unused_parameters=False,
         seed=recipe.seed,
     )
