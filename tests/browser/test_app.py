@@ -133,6 +133,8 @@ def test_a_file(app, visit, fifty, tmp_path):
     page.get_by_role("button", name="Classify 50 rows").click()
     page.get_by_text("50 rows: 40 answered, 8 not sure, 2 could not be read.").wait_for()
     topics = ("business", "entertainment", "politics", "sport", "tech", "not sure")
+    # The app draws them one after another, so the last one is waited for.
+    page.locator("[data-testid=stProgress]:visible").nth(len(topics)).wait_for()
     assert sorted(bars_on(page)) == sorted([f"{topic}: 8" for topic in topics] + ["not read: 2"])
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the results").click()
