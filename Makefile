@@ -44,7 +44,7 @@ report: $(STAMP)
 
 # A process a core, four at most (a training needs a gigabyte), each with one thread; a file of tests stays in one of them.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks/01_explore.ipynb $(ARGS)

@@ -17,6 +17,16 @@ if CORES and (worker := os.environ.get("PYTEST_XDIST_WORKER")):
     os.sched_setaffinity(0, MINE)
 
 
+# These files take minutes, so they begin first: at the end one of them alone would hold up all.
+LONG = ("test_chapters_alone.py", "test_bbc.py", "test_profile.py", "test_chapters.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, in this order."""
+    place = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def bbc_data() -> Path:
     """The folder of the real BBC files; skips where it is not there."""

@@ -208,9 +208,9 @@ def kept_epoch(history: list[dict], early_stopping: int) -> str:
     )
 
 
-def pretraining(right: dict[str, int], n: int) -> str:
-    """What the backbone's own training was worth: validation texts right with it and "
-    "from random weights."""
+def pretraining(right: dict[str, int], n: int, learned: int) -> str:
+    """What the backbone's own training was worth: of `n` validation texts, right with it and right
+    from random weights, after training on `learned` texts."""
     if len(right) < 2:
         return (
             "The comparison with random weights was not asked for in this run "
@@ -218,7 +218,10 @@ def pretraining(right: dict[str, int], n: int) -> str:
         )
     (name, with_it), (other, without) = right.items()
     a, b = wilson(with_it, n), wilson(without, n)
-    begin = f"{name}: **{with_it} of {n}** validation texts right; {other}: **{without} of {n}**. "
+    begin = (
+        f"With {learned} texts to learn from: {name} **{with_it} of {n}** validation texts right, "
+        f"{other} **{without} of {n}**. "
+    )
     if a["low"] > b["high"]:
         return (
             SEE

@@ -97,11 +97,12 @@ sys.exit(__main__.main(sys.argv[1:]))
 """
 
 
-def test_killed_three_times_it_ends_in_the_same_bits(splits, backbone, tmp_path, same):
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_killed_three_times_it_ends_in_the_same_bits(splits, backbone, tmp_path, same, dtype):
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     options = ["--train", splits, "--backbone", backbone, *OPTIONS]
-    options += ["--micro-batch", 4, "--checkpoint-steps", 2]
+    options += ["--micro-batch", 4, "--checkpoint-steps", 2, "--dtype", dtype]
     steps = np.arange(3, 24)  # 24 in all, 8 an epoch
     at = sorted(np.random.default_rng().choice(steps, size=3, replace=False))
     for kill in at:
@@ -130,6 +131,7 @@ def test_killed_three_times_it_ends_in_the_same_bits(splits, backbone, tmp_path,
         {"freeze": 1},
         {"early_stopping": 2, "pooling": "mean"},
         {"gradient_checkpointing": True},
+        {"freeze": 1, "dtype": "bf16"},
     ],
     ids=str,
 )

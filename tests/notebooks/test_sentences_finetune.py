@@ -163,7 +163,9 @@ def test_kept_epoch(losses, stopping, told):
     ids=["clear", "a tie", "the other way", "n = 5", "alone"],
 )
 def test_pretraining(right, n, told):
-    assert told in say.pretraining(right, n)
+    said = say.pretraining(right, n, 80)
+    assert told in said
+    assert ("With 80 texts to learn from" in said) == (len(right) == 2)
 
 
 def test_parts():
