@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import train_test_split
 
-from gpt2news.explore import comparable, describe, load_corpus
+from gpt2news.explore import READING, comparable, describe, load_corpus
 from gpt2news.run import Run, atomic, sha256_of
 
 PARTS = ("train", "val", "test")
@@ -184,7 +184,7 @@ def catch_up(report: Run) -> None:
     settings = report.settings("02_split")
     facts = {name: settings[name] for name in ("dataset", "seed", "val_share", "test_share")}
     print(f"02_split has not run here: splitting {facts['dataset']}, {how}.")
-    texts = load_corpus(facts["dataset"], settings["text_column"], settings["label_column"])
+    texts = load_corpus(facts["dataset"], **{name: settings[name] for name in READING})
     parted = split_corpus(texts, facts["seed"], facts["val_share"], facts["test_share"])
     written = write_split(parted, folder, facts)
     dataset = describe(facts["dataset"], texts, parted["group"].nunique())

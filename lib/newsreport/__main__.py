@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
+from pathlib import Path
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -23,32 +24,11 @@ def _report(args: argparse.Namespace) -> int:
     return run_report(profile, args.name, args.fresh, corpora, partial(print, flush=True))
 
 
-def _new_profile(args: argparse.Namespace) -> int:
-    from gpt2news.explore import SOURCES, load_corpus, locate, unread
-    from newsreport.profiles import (
-        BACKBONE,
-        NOTEBOOKS,
-        TEMPLATES,
-        ReportError,
-        check_new,
-        new_profile,
-    )
+def _doctor(args: argparse.Namespace) -> int:
+    """`doctor` and `new-profile`: the first shows a profile, the second writes it."""
+    from gpt2news.run import companion
 
-    target = check_new(args.name, NOTEBOOKS / "profiles")
-    if args.data in ("sample", *SOURCES):
-        raise ReportError(f"{args.data} has a profile of its own already; --data takes a file")
-    corpus = load_corpus(args.data, args.text, args.label)
-    new_profile(target, corpus, locate(args.data).resolve(), args.text, args.label)
-    print(
-        TEMPLATES.get_template("new.txt.j2").render(
-            target=target,
-            corpus=corpus,
-            label=args.label,
-            backbone=BACKBONE,
-            foreign=corpus["text"].map(unread).mean(),
-        )
-    )
-    return 0
+    return companion("doctor", "01_explore").main(**vars(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,21 +41,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = main_parser.add_subparsers(dest="command", required=True)
 
-    report = commands.add_parser("report", help="run the five notebooks and make the report")
-    report.add_argument("--profile", default="quick", help="of notebooks/profiles (%(default)s)")
-    report.add_argument("--name", help="folder under reports/ (default: the profile's name)")
-    report.add_argument("--fresh", action="store_true", help="run every chapter, changed or not")
-    form = "CHAPTER.PARAMETER=VALUE"
-    report.add_argument("--set", action="append", default=[], metavar=form, help="can be repeated")
-    report.set_defaults(run=_report)
-
-    own = commands.add_parser("new-profile", help="write a profile for a corpus of your own")
-    own.add_argument("name", help="of the profile, and of its folder under reports/")
-    own.add_argument("--data", required=True, help="a .csv, .jsonl or .parquet file")
-    own.add_argument("--text", default="text", help="column of the texts (%(default)s)")
-    own.add_argument("--label", default="topic", help="column of the topics (%(default)s)")
-    own.set_defaults(run=_new_profile)
-
+    calls = {"report": {"run": _report}, "doctor": {"run": _doctor, "name": None}}
+    calls["new-profile"] = {"run": _doctor}
+    serving.add_options(commands, Path(__file__).with_name("commands.json"), calls)
     serving.add_commands(commands)
     cloud.add_commands(commands)
     return main_parser

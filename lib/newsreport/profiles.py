@@ -11,11 +11,10 @@ from pathlib import Path
 import jinja2
 import yaml
 
-from gpt2news.run import CHAPTERS, ROOT, atomic, parameters_of
+from gpt2news.run import CHAPTERS, ROOT, parameters_of
 from newsreport.gates import ReportError, check_names
 
 NOTEBOOKS = ROOT / "notebooks"
-BACKBONE = "models/gpt2-mini"  # of a new profile
 # The one environment of all templates. A name that a template misspells is an error, not a gap.
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -124,32 +123,3 @@ def _check_value(name: str, value: object, default: object) -> None:
         problem = "it cannot be below 0"
     if problem:
         raise ReportError(f"{name} = {value!r}: {problem} (default {default!r})")
-
-
-def check_new(name: str, folder: Path) -> Path:
-    """The file of a new profile of this name; a ReportError when there can be none."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise ReportError(f"{name!r}: letters, digits, - and _ make the name of a profile")
-    target = folder / f"{name}.yaml"
-    if target.exists():
-        raise ReportError(f"{target.name} is there already and was not changed; delete it first")
-    return target
-
-
-def new_profile(target: Path, corpus, data: Path, text: str, label: str) -> None:
-    """Write a profile with settings that fit the number and the length of the texts.
-
-    `corpus` is what `gpt2news.explore.load_corpus` read from the columns `text` and `label` of the
-    file `data`; `target` is what `check_new` gave.
-    """
-    content = TEMPLATES.get_template("profile.yaml.j2").render(
-        name=target.stem,
-        data=str(data.relative_to(ROOT) if data.is_relative_to(ROOT) else data),
-        text=text,
-        label=label,
-        counts=corpus["topic"].value_counts().tolist(),
-        backbone=BACKBONE,
-        characters=corpus["text"].str.len().quantile(0.9),
-    )
-    with atomic(target) as part:
-        part.write_text(content, encoding="utf-8")

@@ -6,12 +6,16 @@ Each command imports what it needs when called, so that answering loads no web f
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-SHIPPED = Path(__file__).resolve().parents[2] / "models" / "gpt2-mini-bbc"
+HERE = Path(__file__).resolve().parent
+SHIPPED = HERE.parents[1] / "models" / "gpt2-mini-bbc"
+NOTHING_ANSWERED = 4  # exit code; 1 to 3 are those of `gpt2news report`
 SAGEMAKER = Path("/opt/ml/model")
 
 
@@ -30,14 +34,22 @@ def classify(args: argparse.Namespace) -> int | str:
         from newsserve import batch
 
         files = (args.input, args.output)
-        count = batch.classify_file(args.model, *files, args.text_column, args.resume)
-        print(f"{args.output}: {count:,} rows", file=sys.stderr)
-        return 0
+        reading = {"columns": args.columns, "encoding": args.encoding}
+        counts = batch.classify_file(args.model, *files, args.text_column, args.resume, **reading)
+        print(f"{args.output}: {batch.counted(counts)}", file=sys.stderr)
+        return 0 if counts["answered"] else NOTHING_ANSWERED
     from newsserve.predictor import Predictor
+    from newsserve.tables import fault_of
 
     predictor = Predictor(args.model)
+    sys.stdout.reconfigure(errors="replace")  # not every terminal can draw a bar
     result = "no text; give it as an argument or on standard input, one a line"
-    for text in args.text or (line.strip() for line in sys.stdin if line.strip()):
+    for text in args.text or standard_input():
+        fault = fault_of(text)
+        if fault:
+            print(json.dumps({"error": fault}) if args.json else f"not read: {fault}", flush=True)
+            result = 0 if result == 0 else NOTHING_ANSWERED
+            continue
         (answer,) = predictor([text])
         if args.json:
             print(json.dumps(vars(answer)), flush=True)
@@ -45,6 +57,17 @@ def classify(args: argparse.Namespace) -> int | str:
             show(answer, "" if len(args.text) == 1 else text)
         result = 0
     return result
+
+
+def standard_input() -> Iterator[str]:
+    """Its lines that are not empty, in the encoding of its first bytes."""
+    from newsserve.tables import encoding_of
+
+    encoding = encoding_of(io.BytesIO(sys.stdin.buffer.peek()))
+    broken = "surrogateescape" if encoding.startswith("utf-8") else "replace"
+    for line in io.TextIOWrapper(sys.stdin.buffer, encoding, broken):
+        if line.strip():
+            yield line.strip()
 
 
 def show(answer, text: str) -> None:
@@ -77,7 +100,7 @@ def app(args: argparse.Namespace) -> int | str:
         from streamlit.web import cli as streamlit
     except ImportError:
         return "streamlit is not installed: pip install 'gpt2-news[app]'"
-    page = str(Path(__file__).parent / "app" / "page.py")
+    page = str(HERE / "app" / "page.py")
     address = ["--server.address", args.host, "--server.port", str(args.port)]
     command = ["run", page, *address, "--", str(args.model.resolve())]
     return streamlit.main(command, prog_name="gpt2news app", standalone_mode=False) or 0
@@ -99,30 +122,26 @@ def run(args: argparse.Namespace) -> int:
     return 2
 
 
+def add_options(commands, file: Path, calls: dict) -> dict[str, argparse.ArgumentParser]:
+    """Put the commands of a JSON file into what argparse's `add_subparsers` gave; their parsers."""
+    types, parsers = {"Path": Path, "int": int, "float": float}, {}
+    for name, about in json.loads(file.read_text(encoding="utf-8")).items():
+        parsers[name] = commands.add_parser(name, help=about["help"])
+        for option, takes in about["options"].items():
+            kind = {"type": types[takes["type"]]} if "type" in takes else {}
+            parsers[name].add_argument(option, **{**takes, **kind})
+        parsers[name].set_defaults(**calls[name])
+    return parsers
+
+
 def add_commands(commands) -> None:
     """Put the three commands into what `add_subparsers` of argparse gave."""
-    default = {"help": "default: %(default)s"}
-    model = argparse.ArgumentParser(add_help=False)
-    model.add_argument("--model", type=Path, default=model_folder(), **default)
-    web = argparse.ArgumentParser(add_help=False, parents=[model])
-    web.add_argument("--host", default=os.environ.get("GPT2NEWS_HOST", "127.0.0.1"), **default)
-
-    sort = commands.add_parser("classify", parents=[model], help="say which topic a text has")
-    sort.add_argument("text", nargs="*", help="texts; without any, lines of standard input")
-    sort.add_argument("--json", action="store_true", help="one JSON object a text")
-    sort.add_argument("--input", type=Path, help="CSV, JSON Lines, Parquet, or a folder of that")
-    sort.add_argument("--output", type=Path, help="the same rows with topics, in one of the three")
-    sort.add_argument("--text-column", default="text", **default)
-    sort.add_argument("--resume", action="store_true", help="go on with a run that was ended")
-
-    http = commands.add_parser("serve", parents=[web], help="answer POST /invocations over HTTP")
-    # SageMaker says in a variable on which port it will ask.
-    port = os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080)
-    http.add_argument("--port", type=int, default=port, **default)
-    page = commands.add_parser("app", parents=[web], help="the web app")
-    page.add_argument("--port", type=int, default=8501, **default)
-    for command, call in ((sort, classify), (http, serve), (page, app)):
-        command.set_defaults(run=run, call=call)
+    calls = {name: {"run": run, "call": globals()[name]} for name in ("classify", "serve", "app")}
+    for name, parser in add_options(commands, HERE / "commands.json", calls).items():
+        host = os.environ.get("GPT2NEWS_HOST", "127.0.0.1")
+        # SageMaker says in a variable on which port it will ask.
+        port = 8501 if name == "app" else os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")
+        parser.set_defaults(model=model_folder(), host=host, port=port)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,6 +11,7 @@ import csv
 import json
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -20,15 +21,27 @@ from tqdm import tqdm
 
 from newsserve.files import atomic, sha256_of
 from newsserve.predictor import Model, Predictor
-from newsserve.tables import PORTION, RAW_TEXT, Row, Table, TableError, fault_of, kind_of, parquet
+from newsserve.tables import (
+    PORTION,
+    Row,
+    Table,
+    TableError,
+    cell_of,
+    fault_of,
+    kind_of,
+    open_to_write,
+    parquet,
+    suffix_of,
+)
 
 ADDED = ("predicted", "probability", "answered", "truncated", "error")
 
 
 def answer_rows(model: Model, rows: list[Row], column: str) -> list[dict]:
     """The columns of ADDED for each row of a `Table`."""
-    faults = [wrong or fault_of(row.get(column)) for row, wrong in rows]
-    texts = [row[column] for (row, _), fault in zip(rows, faults, strict=True) if not fault]
+    cells = [cell_of(row, column) for row, _ in rows]
+    faults = [wrong or fault_of(cell) for (_, wrong), cell in zip(rows, cells, strict=True)]
+    texts = [cell for cell, fault in zip(cells, faults, strict=True) if not fault]
     answers = iter(model(texts))
     answered = []
     for fault in faults:
@@ -40,23 +53,38 @@ def answer_rows(model: Model, rows: list[Row], column: str) -> list[dict]:
     return answered
 
 
+def outcome(answer: dict) -> str:
+    """What came of a row of `answer_rows`."""
+    if answer["error"]:
+        return "not read"
+    return "answered" if answer["answered"] else "not sure"
+
+
+def counted(counts: Counter) -> str:
+    """The outcomes of a job in a line."""
+    kinds = [f"{counts[kind]:,} {kind}" for kind in ("answered", "not sure", "not read")]
+    return f"{sum(counts.values()):,} rows: {', '.join(kinds)}"
+
+
 def check_columns(table: Table) -> None:
     """TableError: the texts' column is missing, or one of ADDED is there already."""
-    if table.names is None:  # no readable row yet
+    if not table.names:  # no readable row yet
         return
-    if table.column not in table.names:
-        has = f"it has {', '.join(map(repr, table.names))}: give --text-column"
-        raise TableError(f"{table.path}: no column {table.column!r}; {has}")
+    lacking = table.lacks(table.column)
+    if lacking:
+        raise TableError(f"{table.path}: {lacking}: give --text-column")
     taken = ", ".join(name for name in ADDED if name in table.names)
     if taken:
         raise TableError(f"{table.path}: the columns {taken} would be overwritten; rename them")
 
 
-def write_csv(file: TextIO, rows: Iterable[dict], columns: list[str], delimiter: str) -> None:
-    """A header and the rows; a column that a row lacks stays empty."""
-    sheet = csv.DictWriter(file, columns, delimiter=delimiter, lineterminator="\n")
-    sheet.writeheader()
-    sheet.writerows(rows)
+def write_csv(
+    file: TextIO, rows: Iterable[dict], columns: list[str], table: Table, delimiter: str
+) -> None:
+    """The table's own header and the rows; a column that a row lacks stays empty."""
+    form = {"delimiter": delimiter, "lineterminator": "\n"}
+    csv.writer(file, **form).writerow([*(table.header or columns), *ADDED])
+    csv.DictWriter(file, [*columns, *ADDED], **form).writerows(rows)
 
 
 def schema_with_answers(schema):
@@ -80,7 +108,7 @@ def write_parquet(path: Path, rows: Iterator[dict], columns: list[str], schema) 
             while portion:
                 file.write_table(pa.Table.from_pylist(portion, schema=schema))
                 portion = list(islice(rows, PORTION))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OverflowError) as error:
         other = f"a row does not fit the columns of the first rows: {error}"
         raise TableError(f"{other}; write .jsonl instead") from error
 
@@ -98,38 +126,48 @@ def begin(folder: Path, of: dict, resume: bool) -> None:
     (folder / "of.json").write_text(json.dumps(of))
 
 
-def join(table: Table, folder: Path, out: Path, columns: list[str]) -> None:
-    """Write each row of the table with its answer."""
+def join(table: Table, folder: Path, out: Path, columns: list[str]) -> Counter:
+    """Write each row of the table with its answer; returns how many had which `outcome`."""
+    counts = Counter()
 
     def rows() -> Iterator[dict]:
         read = iter(table)
         for path in sorted(folder.glob("[0-9]*.json")):
             for added, (row, _) in zip(json.loads(path.read_text()), read, strict=False):
+                counts[outcome(added)] += 1
                 yield {**row, **added}
 
     with atomic(out) as part:
         if kind_of(out) == "parquet":
             write_parquet(part, rows(), columns, table.schema)
-            return
-        with open(part, "w", **RAW_TEXT, newline="") as file:
+            return counts
+        with open_to_write(part) as file:
             if kind_of(out) == "csv":
-                write_csv(file, rows(), [*columns, *ADDED], table.delimiter)
-                return
+                delimiter = "\t" if suffix_of(out) == ".tsv" else table.delimiter
+                write_csv(file, rows(), columns, table, delimiter)
+                return counts
+            array = suffix_of(out) == ".json"
+            before, end = ("[", "]\n") if array else ("", "")
             for row in rows():
-                file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                file.write(before + json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                before = "," if array else ""
+            file.write(end)
+    return counts
 
 
 def classify_file(
-    model: Path, source: Path, out: Path, column: str = "text", resume: bool = False
-) -> int:
-    """Answer every row of `source` into `out`, in order; returns how many they are.
+    model: Path, source: Path, out: Path, column: str = "text", resume: bool = False, **reading
+) -> Counter:
+    """Answer every row of `source` into `out`, in order; returns how many had which `outcome`.
 
     `model` is the folder that `Predictor` reads; `out` takes its name when all rows are in it;
-    `resume` goes on with a run that was ended before its time. Raises TableError (a file, the
-    column, or an unfinished run is in the way) or ModelFolderError.
+    `resume` goes on with a run that was ended before its time; `reading` goes to `Table`. Raises
+    TableError (a file, the column, or an unfinished run is in the way) or ModelFolderError.
     """
-    table = Table(source, column)
+    table = Table(source, column, **reading)
     kind_of(out)
+    if out.resolve() == source.resolve():
+        raise TableError(f"{out}: it is the input; give the output a name of its own")
     predictor = Predictor(model)
     folder = out.with_name(f".{out.name}.portions")
     of = {"input": table.fingerprint(), "model": sha256_of(model / "serving.json")}
@@ -152,6 +190,8 @@ def classify_file(
             bar.update(len(portion))
     if not bar.n:
         raise TableError(f"{source}: no rows")
-    join(table, folder, out, list(columns))
+    for note in table.notes():
+        print(note, file=sys.stderr)
+    counts = join(table, folder, out, list(columns))
     shutil.rmtree(folder)
-    return bar.n
+    return counts

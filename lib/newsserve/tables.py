@@ -1,22 +1,39 @@
-"""The one table reader, of chapter 01, `classify --input` and the web app: a row that is wrong for
-one is wrong for all. CSV, JSON Lines and Parquet, in constant memory.
+"""The one table reader, of chapter 01, the doctor, `classify --input` and the web app: a row that
+is wrong for one is wrong for all. In constant memory, JSON arrays apart.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
+
+from newsserve.forms import (
+    ALONE,
+    BROKEN,
+    KNOWN,
+    SAMPLE,
+    encoding_of,
+    looks_like_data,
+    records,
+    sniff,
+)
 
 PORTION = 2048  # rows that are held at a time
-KINDS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+KINDS = dict.fromkeys((".csv", ".tsv", ".txt"), "csv")
+KINDS |= dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl") | {".parquet": "parquet"}
+GZIP = b"\x1f\x8b"
+WORKBOOKS = (b"PK", b"\xd0\xcf\x11\xe0")  # zip, as Excel's are now, and the older ones
 LONGEST_CELL = 64 * 2**20
 # A byte that is not UTF-8 is read as a lone surrogate, so that it can be written back as it was.
 RAW_TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
-
 Row = tuple[dict, str | None]
 
 
@@ -24,13 +41,35 @@ class TableError(ValueError):
     """A file that cannot be read or written; the message says why."""
 
 
+def suffix_of(path: Path) -> str:
+    """The end of a name, in small letters and without `.gz`; a folder is one of Parquet files."""
+    name = path.name.lower().removesuffix(".gz")
+    return ".parquet" if path.is_dir() else Path(name).suffix
+
+
 def kind_of(path: Path) -> str:
-    """csv, jsonl or parquet; a folder is one of Parquet files."""
-    if path.is_dir():
-        return "parquet"
-    if path.suffix.lower() not in KINDS:
-        raise TableError(f"{path}: the name has to end in {', '.join(KINDS)}")
-    return KINDS[path.suffix.lower()]
+    """csv, jsonl or parquet, by the name."""
+    if suffix_of(path) not in KINDS:
+        raise TableError(f"{path}: the name has to end in {', '.join(KINDS)} (or that and .gz)")
+    return KINDS[suffix_of(path)]
+
+
+def open_to_write(path: Path) -> TextIO:
+    """A text file, packed if its name says so."""
+    pack = gzip.open if path.suffix.lower() == ".gz" else open
+    return pack(path, "wt", **RAW_TEXT, newline="")
+
+
+def cell_of(row: dict, column: str) -> object:
+    """What a row has in a column: `a+b` joins two, `a.b` is inside of `a`; None if it has none."""
+    if column in row:
+        return row[column]
+    if "+" in column:
+        cells = [cell_of(row, part.strip()) for part in column.split("+")]
+        odd = [cell for cell in cells if cell is not None and not isinstance(cell, str)]
+        return odd[0] if odd else " ".join(filter(None, cells))
+    outer, _, inner = column.partition(".")
+    return cell_of(row[outer], inner) if isinstance(row.get(outer), dict) else None
 
 
 def fault_of(cell: object) -> str | None:
@@ -39,7 +78,7 @@ def fault_of(cell: object) -> str | None:
         return "no text"
     if not isinstance(cell, str):
         return f"the text is not a string but {type(cell).__name__}"
-    if any("\udc80" <= character <= "\udcff" for character in cell):
+    if BROKEN.search(cell):
         return "the text is not UTF-8"
     return None
 
@@ -55,97 +94,169 @@ def parquet():
 
 
 class Table:
-    """The rows of a CSV, JSON Lines or Parquet file, or of a folder of Parquet files.
+    """The rows of a CSV, JSON or Parquet file, or of a folder of Parquet files.
 
-    Iterating gives `(row, error)` for each row: the columns by name, and what is wrong with its
-    form (None: nothing). Whether a cell is a text says `fault_of`.
+    Iterating gives `(row, error)` for each: the columns by name, and what is wrong with its form
+    (None: nothing). Whether a cell is a text says `fault_of`.
 
     Args:
-        column: the one of the texts. A line that is no JSON is put there as it is.
+        column: that of the texts. A line that is no row is put there as it is.
         data: the content, where the file is not on disk (an upload).
+        columns: names, with commas between, for a CSV file without a header (else "1", "2", …).
+        encoding: of a text file; without it, it is found out.
 
-    The columns' `names`, and the `delimiter` of a CSV file (a comma, a semicolon or a tab), are
-    known from the first readable row on. Raises TableError, also while iterating.
+    Known from the first row on are `names`, and of CSV its `delimiter` and `header`, as it stands
+    there (None: there is none). `unit` and `line` say where the row just given begins: "line" 7 of
+    a text file, "row" 7 of others. Raises TableError, also while iterating.
     """
 
-    def __init__(self, path: str | Path, column: str = "text", data: bytes | None = None):
-        self.path, self.column, self.data = Path(path), column, data
+    def __init__(
+        self,
+        path: str | Path,
+        column: str = "text",
+        data: bytes | None = None,
+        columns: str | None = None,
+        encoding: str | None = None,
+    ):
+        self.path, self.column, self.data, self.columns = Path(path), column, data, columns
         if data is None and not self.path.exists():
             raise TableError(f"{path}: no such file")
-        self.kind = kind_of(self.path)
+        self.kind, self.line, self.guessed = kind_of(self.path), 0, False
+        self.unit = "row" if self.kind == "parquet" else "line"
         self.files = sorted(self.path.glob("*.parquet")) if self.path.is_dir() else [self.path]
         if not self.files:
             raise TableError(f"{path}: no Parquet file in this folder")
         self.names: list[str] | None = None
-        self.delimiter, self.schema = ",", None
+        self.header: list[str] | None = None
+        self.delimiter, self.schema, self.encoding = ",", None, encoding
         if self.kind == "parquet":
             self.schema = self._parquet_file(self.files[0]).schema_arrow
+            self.names = self.schema.names
 
     def fingerprint(self) -> str:
-        """Changes with the input: names, sizes and times of its files, and the column."""
+        """Changes with the input: names, sizes and times of its files, and how it is read."""
         facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
-        return hashlib.sha256(json.dumps([facts, self.column]).encode()).hexdigest()
+        read = [facts, self.column, self.columns, self.encoding]
+        return hashlib.sha256(json.dumps(read).encode()).hexdigest()
+
+    def notes(self) -> list[str]:
+        """What whoever gave the file should know of how it was read."""
+        name, said = self.path.name, []
+        if self.guessed:
+            said.append(f"{name} {KNOWN['guess'].format(self.encoding)}")
+        if self.kind == "csv" and not (self.header or self.columns) and self.names:
+            said.append(f"{name}: {KNOWN['no header'].format(', '.join(self.names))}")
+        return said
+
+    def lacks(self, *columns: str) -> str:
+        """Which columns are not there, and which are; "" if none is missing."""
+        missing = []
+        for column in columns:
+            parts = [column] if column in self.names else map(str.strip, column.split("+"))
+            missing += [f"no column {part!r}" for part in parts if part not in self.names]
+        has = f"it has {', '.join(map(repr, self.names))}"
+        return "; ".join([*missing, has, *self.notes()]) if missing else ""
 
     def __iter__(self) -> Iterator[Row]:
-        readers = {"csv": self._read_csv, "jsonl": self._read_jsonl, "parquet": self._read_parquet}
-        return readers[self.kind]()
+        readers = {"csv": self._read_csv, "jsonl": self._read_json, "parquet": self._read_parquet}
+        self.line = 0
+        try:
+            yield from readers[self.kind]()
+        except (OSError, EOFError, zlib.error) as error:
+            raise TableError(f"{self.path}: not a whole file: {error}") from error
 
     def _open(self) -> io.BufferedIOBase:
-        return open(self.path, "rb") if self.data is None else io.BytesIO(self.data)
+        raw = io.FileIO(self.path) if self.data is None else io.BytesIO(self.data)
+        head = raw.read(8)
+        raw.seek(0)
+        if head.startswith(WORKBOOKS):
+            raise TableError(f"{self.path}: {KNOWN['workbook']}")
+        return io.BufferedReader(gzip.open(raw) if head.startswith(GZIP) else raw)
+
+    def _text(self) -> TextIO:
+        if not self.encoding:
+            with self._open() as binary:
+                self.encoding = encoding_of(binary)
+            self.guessed = not self.encoding.startswith("utf")
+        raw = "surrogateescape" if self.encoding.startswith("utf-8") else "replace"
+        try:
+            return io.TextIOWrapper(self._open(), self.encoding, raw, newline="")
+        except LookupError as error:
+            raise TableError(f"{self.path}: {error}") from error
 
     # The csv module and not pyarrow.csv or pandas: those refuse a whole file for one row of another
     # length (or drop the row), and cannot give back bytes that are not UTF-8.
     def _read_csv(self) -> Iterator[Row]:
         csv.field_size_limit(LONGEST_CELL)
-        with self._open() as binary:
-            head = binary.read(4096)
-            if b"\0" in head:
-                saved = "a spreadsheet is saved as one with “Save as”, “CSV UTF-8”"
-                raise TableError(f"{self.path}: this is not a CSV file in UTF-8; {saved}")
-            binary.seek(0)
-            first_line = head.partition(b"\n")[0].decode("utf-8", "replace")
-            self.delimiter = max(",;\t", key=first_line.count)
-            text = io.TextIOWrapper(binary, "utf-8-sig", "surrogateescape", newline="")
-            cells = csv.reader(text, delimiter=self.delimiter)
-            try:
-                self.names = next(cells, [])
-                twice = {name for name in self.names if self.names.count(name) > 1}
-                if twice:
-                    named = ", ".join(sorted(twice))
-                    raise TableError(f"{self.path}: more than one column is named {named}")
-                for row in cells:
-                    if row:  # an empty line is no row
-                        yield self._named(row)
-            except csv.Error as error:
-                why = f"line {cells.line_num}: {error}; is a quotation mark left open?"
-                raise TableError(f"{self.path}: {why}") from error
+        with self._text() as text:
+            sample = text.read(SAMPLE)
+            text.seek(0)
+            skipped = sample.lower().startswith("sep=")  # Excel's own line
+            if skipped:
+                text.readline()
+                sample = sample.split("\n", 1)[-1]
+            form = sniff(sample)
+            self.delimiter = form["delimiter"].replace(ALONE, ",")
+            lines = io.StringIO(sample, newline="")
+            first, *others = [cells for _, cells, _ in islice(records(lines, form), 200)] or [[]]
+            rows = records(text, form)
+            if first and not self.columns and not looks_like_data(first, others, self.column):
+                self.header = next(rows)[1]
+            self.names = self._names(len(first))
+            for number, cells, wrong in rows:
+                self.line = number + skipped
+                yield self._row(cells, wrong)
 
-    def _named(self, cells: list[str]) -> Row:
+    def _names(self, width: int) -> list[str]:
+        """Those given or of the header, else "1", "2", …; what stands twice gets a number."""
+        given = self.columns.split(",") if self.columns else map(str, range(1, width + 1))
+        names = [cell.strip() for cell in self.header or given]
+        numbered = [f"{name} (column {n})".strip() for n, name in enumerate(names, 1)]
+        several = [not name or names.count(name) > 1 for name in names]
+        return [b if twice else a for a, b, twice in zip(names, numbered, several, strict=True)]
+
+    def _row(self, cells: list[str], wrong: str | None) -> Row:
         wanted = len(self.names)
         row = dict(zip(self.names, cells + [""] * wanted, strict=False))
-        if len(cells) == wanted:
-            return row, None
-        wrong = f"{len(cells)} columns where the header has {wanted}"
-        if len(cells) > wanted:
-            wrong += f"; beyond the header: {cells[wanted:]}"
+        if wrong:  # the whole line, in the place of the text
+            column = self.column if self.column in self.names else self.names[0]
+            row = {**dict.fromkeys(self.names, ""), column: cells[0]}
+        elif cells == self.header:
+            wrong = "the header again"
+        elif len(cells) < wanted or any(cells[wanted:]):  # commas at the end mean nothing
+            beyond = f"; beyond them: {cells[wanted:]}" if cells[wanted:] else ""
+            wrong = f"{len(cells)} columns where there are {wanted} names{beyond}"
         return row, wrong
 
-    def _read_jsonl(self) -> Iterator[Row]:
-        # utf-8-sig: a byte order mark is no part of the first row.
-        with io.TextIOWrapper(self._open(), "utf-8-sig", "surrogateescape", newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                row, wrong = None, f"line {number} is not a JSON object"
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    wrong = f"line {number} is not JSON: {error}"
-                if isinstance(row, dict):
-                    self.names = self.names or list(row)
-                    yield row, None
-                else:
-                    yield {self.column: line.rstrip("\r\n")}, wrong
+    def _read_json(self) -> Iterator[Row]:
+        with self._text() as lines:
+            while (first := lines.read(1)).isspace():
+                pass
+            lines.seek(0)
+            content = self._array(lines) if first == "[" else lines
+            for self.line, part in enumerate(content, 1):
+                if not isinstance(part, str) or part.strip():
+                    yield self._object(part)
+
+    def _array(self, lines: TextIO) -> list:
+        self.unit = "row"
+        try:
+            return json.load(lines)
+        except (ValueError, RecursionError) as error:
+            raise TableError(f"{self.path}: not a whole JSON array: {error}") from error
+
+    def _object(self, row: object) -> Row:
+        """The row in a line, or in a part of an array."""
+        content, wrong = row, "not a JSON object"
+        try:
+            row = json.loads(content) if isinstance(content, str) else content
+        except (ValueError, RecursionError) as error:
+            wrong = f"not JSON: {error}"
+        if isinstance(row, dict):
+            inner = [f"{a}.{b}" for a in row if isinstance(row[a], dict) for b in row[a]]
+            self.names = self.names or [*row, *inner]
+            return row, None
+        return {self.column: str(content).rstrip("\r\n")}, wrong
 
     def _parquet_file(self, path: Path):
         pa, pq = parquet()
@@ -156,8 +267,7 @@ class Table:
 
     def _read_parquet(self) -> Iterator[Row]:
         for path in self.files:
-            file = self._parquet_file(path)
-            self.names = file.schema_arrow.names
-            for batch in file.iter_batches(PORTION):
+            for batch in self._parquet_file(path).iter_batches(PORTION):
                 for row in batch.to_pylist():
+                    self.line += 1
                     yield row, None

@@ -16,6 +16,19 @@ def corpus(name: str, topics: list[str], n: int) -> str:
     return f"**{title}**: {count(n, 'text')}, {len(topics)} topics ({named}{more}).{invented}"
 
 
+def care(left_out: list[str], odd: list[str]) -> str:
+    """Which rows were left out and why, and what else may be wrong with the corpus."""
+    said = []
+    if left_out:
+        verb = "was" if len(left_out) == 1 else "were"
+        shown = [plain(row, 120, markup=True) for row in left_out]
+        said.append(f"**{count(len(left_out), 'row')} {verb} left out:** {listed(shown)}.")
+    said += [plain(hint, 300, markup=True) for hint in odd]
+    if not said:
+        return SEE + "every row has a text and a label, and nothing is odd."
+    return "\n".join(f"- {sentence}" for sentence in said)
+
+
 def balance(counts: pd.Series) -> str:
     """Who is largest, and what always saying so would score."""
     largest = [plain(topic, markup=True) for topic in counts.index[counts == counts.max()]]
@@ -135,7 +148,7 @@ def twins(n: int, unique: int, exact: int, near: int) -> str:
 
 
 def marks(words: pd.DataFrame, clear: float = 3.0) -> str:
-    """Do single words give the topics away? `words` as `explore.marking_words` gives them."""
+    """Do single words give the topics away? `words` as `marking_words` gives them."""
     strongest = words.groupby("topic")["z"].max()
     given = int((strongest >= clear).sum())
     if not given:

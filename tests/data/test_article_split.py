@@ -23,7 +23,7 @@ def test_article_split_is_put_in_the_order_of_the_rows(tmp_path):
 @pytest.fixture(scope="module")
 def parted(bbc_data, tmp_path_factory) -> pd.DataFrame:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(explore, "RAW", tmp_path_factory.mktemp("empty"))
+        patch.setattr(explore.corpora(), "RAW", tmp_path_factory.mktemp("empty"))
         patch.setenv("GPT2NEWS_DATA", str(bbc_data))
         return article_split(explore.load_corpus("bbc-csv"), bbc_data / "article_split.csv")
 

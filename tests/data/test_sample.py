@@ -11,6 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from gpt2news import explore, split
+from gpt2news.run import companion
+
+TOPICS = companion("corpora", "01_explore").BBC_TOPICS
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +22,10 @@ def sample() -> pd.DataFrame:
 
 
 def test_counts(sample):
-    assert sample["topic"].value_counts().to_dict() == dict.fromkeys(explore.BBC_TOPICS, 100)
+    assert sample["topic"].value_counts().to_dict() == dict.fromkeys(TOPICS, 100)
     assert (pd.crosstab(sample["region"], sample["topic"]) == 20).all().all()
     assert sample["source_id"].is_unique
-    assert set(sample["border"]) == {"", *explore.BBC_TOPICS}
+    assert set(sample["border"]) == {"", *TOPICS}
     assert not (sample["border"] == sample["topic"]).any()
     assert 0.14 <= (sample["border"] != "").mean() <= 0.2
 

@@ -281,7 +281,7 @@ def test_a_leak_is_listed_once_with_its_nearest_twin():
 @pytest.fixture(scope="module")
 def bbc(bbc_data, tmp_path_factory) -> pd.DataFrame:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(explore, "RAW", tmp_path_factory.mktemp("empty"))
+        patch.setattr(explore.corpora(), "RAW", tmp_path_factory.mktemp("empty"))
         patch.setenv("GPT2NEWS_DATA", str(bbc_data))
         return load_corpus("bbc-csv")
 

@@ -153,3 +153,15 @@ def test_marks(z, told):
     said = say.marks(words(z))
     assert told in said
     assert ("say a good deal" in said) == ("no topic" not in said)
+
+
+def test_care_names_what_was_left_out_and_what_is_odd():
+    said = say.care(["line 8: no text"], [])
+    assert said == "- **1 row was left out:** line 8: no text."
+    said = say.care(["line 8: <b>", "row 9: no topic"], ["'a' and 'A' are one?"])
+    assert said.startswith("- **2 rows were left out:** line 8: &#60;b&#62;")
+    assert said.endswith("- 'a' and 'A' are one?")
+
+
+def test_care_of_a_corpus_without_a_fault_says_so():
+    assert say.care([], []).endswith("every row has a text and a label, and nothing is odd.")

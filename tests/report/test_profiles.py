@@ -9,11 +9,13 @@ import pytest
 import yaml
 
 from gpt2news import split
-from gpt2news.explore import marking_words
-from gpt2news.run import CHAPTERS, ROOT, parameters_of
+from gpt2news.run import CHAPTERS, ROOT, companion, parameters_of
 from newsreport import __main__ as cli
 from newsreport.gates import ReportError
-from newsreport.profiles import NOTEBOOKS, check_new, load_profile
+from newsreport.profiles import NOTEBOOKS, load_profile
+
+check_new = companion("doctor", "01_explore").check_new
+marking_words = companion("words", "01_explore").marking_words
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,7 @@ def test_texts_in_another_script_are_told_apart_and_the_reader_is_warned(csv, ma
 
 def test_many_topics_are_asked_about(csv, make):
     _, _, said = make(csv(invented(51, 10)), "body", "section")
-    assert "Is 'section' the label column?" in said
+    assert "51 topics; figures are made for 50. Is that the label column?" in said
 
 
 def test_an_existing_profile_is_left_alone(csv, make, tmp_path):
@@ -254,7 +256,7 @@ def test_an_existing_profile_is_left_alone(csv, make, tmp_path):
 
 
 def emptied(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(body=frame["body"].where(frame.index != 4, " "))
+    return frame.assign(body=frame["body"].where(~frame.index.isin([4, 5]), " "))
 
 
 def one_topic(frame: pd.DataFrame) -> pd.DataFrame:
@@ -272,7 +274,7 @@ def one_topic(frame: pd.DataFrame) -> pd.DataFrame:
             "no column 'text'; it has 'body', 'section'. Name the columns: ",
         ),
         ("mine", None, ("section", "body"), "more (is that the label column?)"),
-        ("mine", emptied, ("body", "section"), "empty text in row 5"),
+        ("mine", emptied, ("body", "section"), "line 6: no text"),
         ("mine", one_topic, ("body", "section"), "one topic only"),
         ("mine", pd.DataFrame.head, ("body", "section"), ""),
     ],

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ import pytest
 
 from newsserve import batch
 from newsserve.predictor import Predictor
-from newsserve.tables import TableError
+from newsserve.tables import Table, TableError
 
 TEXTS = ["The bank cut its forecast", "Goal! The striker scored", "The minister promised a vote"]
 
@@ -47,7 +48,7 @@ def test_any_format_into_any(exported, tmp_path, monkeypatch, source, suffix):
     else:
         pq.write_table(pa.Table.from_pylist(rows), path)
     out = tmp_path / f"out.{suffix}"
-    assert batch.classify_file(exported, path, out) == 10
+    assert batch.classify_file(exported, path, out).total() == 10
     assert sorted(os.listdir(tmp_path)) == sorted([path.name, out.name])
     given = (
         read_csv(out)
@@ -78,7 +79,7 @@ def test_bad_rows_are_kept_with_their_error(exported, tmp_path):
     assert list(given) == ["id", "1", "2", "3", "4", "5", "6"]
     says = {number: row[-1] for number, row in given.items()}
     assert (says["1"], says["2"], says["6"]) == ("", "no text", "")
-    assert says["3"].startswith("3 columns where the header has 2; beyond the header: ['b']")
+    assert says["3"].startswith("3 columns where there are 2 names; beyond them: ['b']")
     assert says["4"].startswith("1 columns")
     assert says["5"] == "the text is not UTF-8"
     lines = tmp_path / "in.jsonl"
@@ -87,8 +88,8 @@ def test_bad_rows_are_kept_with_their_error(exported, tmp_path):
     given = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["error"] and row["error"].split(":")[0] for row in given] == [
         None,
-        "line 2 is not JSON",
-        "line 3 is not a JSON object",
+        "not JSON",
+        "not a JSON object",
         "the text is not a string but int",
         "no text",
         "no text",
@@ -148,19 +149,13 @@ def test_an_unfinished_run_over_another_input_is_not_gone_on_with(exported, tmp_
     [
         ("id,body\n1,a\n", "no column 'text'; it has 'id', 'body'"),
         ("text,error\na,b\n", "error would be overwritten"),
-        ("", "no column 'text'"),
+        ("", "no rows"),
         ("text\n", "no rows"),
-        ('text\n"a\n' + "b\n" * 9, None),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_and_nothing_is_left(exported, tmp_path, content, says):
     source = tmp_path / "in.csv"
     source.write_text(content)
-    if says is None:
-        assert (
-            batch.classify_file(exported, source, tmp_path / "out.csv") == 1
-        )  # an open quotation mark: one text to the end
-        return
     with pytest.raises(TableError, match=says):
         batch.classify_file(exported, source, tmp_path / "out.csv")
     assert os.listdir(tmp_path) == ["in.csv"]
@@ -172,7 +167,53 @@ def test_semicolons_stay_and_a_header_with_a_line_break_is_written_once(
     monkeypatch.setattr(batch, "PORTION", 2)
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text('id;"no\nte";text\n' + "".join(f"{i};;Goal {i}\n" for i in range(5)))
-    assert batch.classify_file(exported, source, out) == 5
+    assert batch.classify_file(exported, source, out).total() == 5
     rows = list(csv.reader(out.open(newline=""), delimiter=";"))
     assert rows[0] == ["id", "no\nte", "text", *batch.ADDED]
     assert [row[2] for row in rows[1:]] == [f"Goal {i}" for i in range(5)]
+
+
+def test_the_output_has_the_form_that_its_name_says(exported, tmp_path):
+    source = write_csv(tmp_path / "in.csv", numbered(3))
+    for name in ("o.CSV", "o.tsv", "o.PARQUET", "o.JSON", "o.ndjson", "o.csv.gz", "o.jsonl.gz"):
+        batch.classify_file(exported, source, tmp_path / name)
+        rows = [row for row, wrong in Table(tmp_path / name) if not wrong]
+        assert [(row["id"], row["text"]) for row in rows] == [tuple(row) for row in numbered(3)]
+    assert (tmp_path / "o.tsv").read_text().startswith("id\ttext\tpredicted")
+    assert isinstance(json.loads((tmp_path / "o.JSON").read_text()), list)
+    assert (tmp_path / "o.csv.gz").read_bytes()[:2] == b"\x1f\x8b"
+
+
+def test_the_header_comes_out_as_it_went_in(exported, tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("text , note,note,\nThe bank,a,b,c\n")
+    batch.classify_file(exported, source, out)
+    head, row = csv.reader(out.open(newline=""))
+    assert head == ["text ", " note", "note", "", *batch.ADDED]
+    assert row[:4] == ["The bank", "a", "b", "c"]
+
+
+def test_input_and_output_are_two_files(exported, tmp_path):
+    source = write_csv(tmp_path / "in.csv", numbered(3))
+    before = source.read_bytes()
+    with pytest.raises(TableError, match="it is the input; give the output a name of its own"):
+        batch.classify_file(exported, source, tmp_path / "." / "in.csv")
+    assert source.read_bytes() == before
+
+
+def test_a_number_too_large_for_parquet_names_the_way_out(exported, tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "The bank", "id": 12345678901234567890123}\n')
+    with pytest.raises(TableError, match=r"write \.jsonl instead"):
+        batch.classify_file(exported, source, tmp_path / "out.parquet")
+
+
+def test_the_outcomes_are_counted(exported, tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_text("text\nThe bank cut its forecast\n \nGoal!\n")
+    counts = batch.classify_file(exported, source, tmp_path / "out.csv")
+    assert counts["not read"] == 1
+    assert counts.total() == 3
+    assert batch.counted(Counter({"answered": 1200, "not read": 1})) == (
+        "1,201 rows: 1,200 answered, 0 not sure, 1 not read"
+    )

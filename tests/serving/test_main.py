@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -19,8 +22,12 @@ def test_a_text_and_its_answer(exported, capsys):
     assert [line.split()[0] for line in rest] == list(answer.probabilities)
 
 
+def standard_input(content: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BufferedReader(io.BytesIO(content)))
+
+
 def test_lines_of_standard_input_as_json(exported, capsys, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{TEXT}\n\nGoal!\n"))
+    monkeypatch.setattr("sys.stdin", standard_input(f"{TEXT}\n\nGoal!\n".encode()))
     assert cli.main(["classify", "--model", str(exported), "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert rows == [vars(answer) for answer in Predictor(exported)([TEXT, "Goal!"])]
@@ -44,7 +51,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, says, capsys, tmp_path
 
 
 def test_no_text_at_all(exported, capsys, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("sys.stdin", standard_input(b""))
     assert cli.main(["classify", "--model", str(exported)]) == 2
     assert "no text; give it as an argument" in capsys.readouterr().err
 
@@ -54,3 +61,38 @@ def test_the_app_is_not_started_without_anything_that_answers(capsys, monkeypatc
     monkeypatch.delenv("GPT2NEWS_ENDPOINT", raising=False)
     assert cli.main(["app", "--model", "nowhere"]) == 2
     assert "nowhere: no serving.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_standard_input_in_other_encodings(exported, capsys, monkeypatch, encoding):
+    texts = ["Caf\u00e9 owners fear the bank", TEXT]
+    monkeypatch.setattr("sys.stdin", standard_input("\n".join(texts).encode(encoding)))
+    assert cli.main(["classify", "--model", str(exported), "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows == [vars(answer) for answer in Predictor(exported)(texts)]
+
+
+def test_what_is_no_text_is_said_and_nothing_answered_is_a_code_of_its_own(
+    exported, capsys, monkeypatch
+):
+    good = "\u00e9\u00e8\u00ea good".encode()
+    monkeypatch.setattr("sys.stdin", standard_input(good + b"\nb\xe9d\n"))
+    assert cli.main(["classify", "--model", str(exported)]) == 0
+    assert "not read: the text is not UTF-8" in capsys.readouterr().out
+    assert cli.main(["classify", "--model", str(exported), " ", "--json"]) == 4
+    assert json.loads(capsys.readouterr().out) == {"error": "no text"}
+
+
+def test_a_file_of_which_nothing_is_answered(exported, capsys, tmp_path):
+    (tmp_path / "in.csv").write_text("text,id\n,1\n,2\n")
+    files = ["--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out.csv")]
+    assert cli.main(["classify", "--model", str(exported), *files]) == 4
+    assert "2 rows: 0 answered, 0 not sure, 2 not read" in capsys.readouterr().err
+
+
+def test_a_terminal_that_cannot_draw_the_bar(exported):
+    command = [sys.executable, "-m", "newsserve", "classify", "--model", str(exported), TEXT]
+    narrow = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, capture_output=True, env=narrow)
+    assert done.returncode == 0, done.stderr
+    assert b"?" in done.stdout

@@ -28,12 +28,12 @@ def test_a_file_keeps_its_bytes_its_delimiter_and_its_bad_rows(exported):
     assert lines[1] == wanted.encode()
     assert lines[2:] == [
         b"2;;;;;;no text",
-        b"3;;;;;;1 columns where the header has 2",
+        b"3;;;;;;1 columns where there are 2 names",
         b"4;caf\xe9;;;;;the text is not UTF-8",
-        b"5;Goal!;;;;;\"3 columns where the header has 2; beyond the header: ['more']\"",
+        b"5;Goal!;;;;;\"3 columns where there are 2 names; beyond them: ['more']\"",
         b"",
     ]
-    assert [upload.counts_as(row) for row in answered] == [alone.topic] + [upload.NOT_READ] * 4
+    assert [upload.counts_as(row) for row in answered] == [alone.topic] + ["not read"] * 4
 
 
 def test_a_wheel_holds_all_files_of_the_app():
@@ -48,7 +48,7 @@ def test_a_wheel_holds_all_files_of_the_app():
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b"", "no rows"), (b"text\n", "no rows"), (b"PK\0\0", "not a CSV")],
+    [(b"", "no rows"), (b"text\n", "no rows"), (b"PK\3\4", "a zip file or a workbook")],
 )
 def test_a_file_that_cannot_be_taken_is_refused_with_the_way_out(data, says):
     with pytest.raises(TableError, match=says):

@@ -27,7 +27,7 @@ def test_two_workers_say_the_same(exported, tmp_path):
     for part in range(3):
         some = rows[part * 2000 : (part + 1) * 2000]
         pq.write_table(pa.Table.from_pylist(some), folder / f"{part}.parquet")
-    assert batch.classify_file(exported, folder, tmp_path / "local.parquet") == 6000
+    assert batch.classify_file(exported, folder, tmp_path / "local.parquet").total() == 6000
     out = tmp_path / "ray"
     done = run("--model", exported, "--input", folder, "--output", out, "--workers", 2)
     assert done.returncode == 0, done.stderr

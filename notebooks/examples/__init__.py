@@ -1,1 +1,0 @@
-"""A server of ours, started for a few requests and timed."""
