@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 EXTRAS := notebooks,lab,serve,app,sagemaker,scale,dev
 STAMP := $(VENV)/.installed
 
-.PHONY: report test lab app ship serve image bench results lint lock hashed clean help
+.PHONY: report demo site test lab app ship serve image bench results lint lock hashed clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -41,6 +41,14 @@ hashed:
 
 report: $(STAMP)
 	$(BIN)/gpt2news report --profile $(PROFILE) $(ARGS)
+
+# The run's model in a page, for the browser alone: reports/<run>/try.html. npm fetches what it is made of.
+demo: $(STAMP)
+	$(BIN)/python tools/demo.py $(PROFILE)
+
+# make site RUNS="quick bbc": the pages of these runs in site/, with a page in front of them.
+site: $(STAMP)
+	$(BIN)/python tools/website.py site $(RUNS)
 
 # A process a core, four at most (a training needs a gigabyte), each with one thread; a file of tests stays in one of them.
 test: $(STAMP)

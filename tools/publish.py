@@ -2,6 +2,8 @@
 
 `python tools/publish.py quick bbc` (or `make results RUNS="quick bbc"`) publishes these runs of
 reports/ and writes the tables; without a name the tables are written again from what is published.
+What is published is the one record of results: both READMEs and the shipped model's card follow it.
+Of a run on the sample, which is free, the executed notebooks are published as well.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from gpt2news.run import ROOT, atomic, reports_root
+import nbformat
+
+from gpt2news.run import CHAPTERS, ROOT, atomic, reports_root
 from newsreport.pages import read_json
+from newsserve.predictor import MANIFEST
 
 PUBLISHED = ROOT / "reports" / "published"
 KEPT = (
@@ -25,12 +30,17 @@ KEPT = (
     "baseline",
     "mcnemar_p",
     "verdict",
+    "off_topic",
+    "behaviour",
+    "errors",
     "deploy",
     "studies",
     "seconds",
 )
 FACTS = ("command", "revision", "started", "machine")
-FIGURES = ("accuracy", "confusion", "folds", "ablation", "learning_curve")
+FIGURES = ("accuracy", "confusion")
+STUDIES = ("folds", "ablation", "learning_curve")
+LARGEST = 1_500_000  # bytes of an executed notebook: a code host shows no larger ones
 BEGIN, END = "<!-- results: written by `make results` -->", "<!-- end of results -->"
 HEADS = (
     "run",
@@ -61,18 +71,42 @@ def publish(name: str, folder: Path = PUBLISHED) -> None:
     for chapter, state in record["chapters"].items():
         if state["status"] != "done":
             raise ResultsError(f"reports/{name}: {chapter} is not done; run it to its end first")
-    content = {
-        "run": {key: record[key] for key in FACTS},
-        "metrics": {key: metrics[key] for key in KEPT if key in metrics},
-    }
+    facts = {key: record[key] for key in FACTS}
+    facts["model"] = read_json(run / "onnx" / MANIFEST).get("sha256")
+    kept = {key: metrics[key] for key in KEPT if key in metrics}
+    earlier = read_json(folder / f"{name}.json")
+    if not any((kept.get("studies") or {}).values()) and earlier:
+        # Studies take hours. Those of an earlier run stay, under its name.
+        kept["studies"] = earlier["metrics"].get("studies")
+        studied = earlier["run"].get("studied") or {key: earlier["run"][key] for key in FACTS}
+        facts["studied"] = studied if any((kept["studies"] or {}).values()) else None
     with atomic(folder / f"{name}.json") as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for figure in FIGURES:
+        text = json.dumps({"run": facts, "metrics": kept}, indent=1, ensure_ascii=False)
+        part.write_text(text + "\n", encoding="utf-8")
+    for figure in FIGURES + STUDIES:
         # Chapters draw into figures/, benchmarks/studies.py beside its records.
         for source in (run / "figures" / f"{figure}.png", run / "studies" / f"{figure}.png"):
             if source.exists():
                 with atomic(folder / f"{name}-{figure}.png") as part:
                     shutil.copyfile(source, part)
+    if metrics["dataset"]["name"] == "sample":
+        _publish_notebooks(run / "notebooks", folder / name)
+
+
+def _publish_notebooks(source: Path, target: Path) -> None:
+    """The executed notebooks of a run, without what only the machine that ran them knows."""
+    with atomic(target) as part:
+        part.mkdir()
+        for chapter in CHAPTERS:
+            notebook = nbformat.read(source / f"{chapter}.ipynb", as_version=4)
+            for cell in notebook.cells:
+                cell.metadata.pop("papermill", None)
+                cell.metadata.pop("execution", None)
+            notebook.metadata.pop("papermill", None)
+            text = nbformat.writes(notebook).replace(str(ROOT), ".")
+            if len(text.encode()) > LARGEST:
+                raise ResultsError(f"{chapter}.ipynb has {len(text) / 1e6:.1f} MB, over 1.5 MB")
+            (part / f"{chapter}.ipynb").write_text(text + "\n", encoding="utf-8")
 
 
 def published(folder: Path = PUBLISHED) -> dict[str, dict]:
@@ -113,13 +147,16 @@ def details(found: dict[str, dict], folder: Path = PUBLISHED) -> str:
         m, run = entry["metrics"], entry["run"]
         folds = ((m.get("studies") or {}).get("folds") or {}).get("verdict", "")
         section = [f"### {name}", f"{m['verdict']} {folds}".rstrip()]
-        for figure in FIGURES:
+        for figure in FIGURES + STUDIES:
             if (folder / f"{name}-{figure}.png").exists():
                 section.append(f"![{_alt(figure, m)}](published/{name}-{figure}.png)")
         minutes = sum(seconds for seconds in m["seconds"].values() if seconds) / 60
         revision = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", run["revision"])
         when = f"{run['started'][:10]}, {minutes:.0f} minutes on {run['machine']}"
         section.append(f"`{run['command']}`, revision {revision}, {when}.")
+        if studied := run.get("studied"):
+            revision = studied["revision"][:12]
+            section[-1] += f" Its studies are of revision {revision}, {studied['started'][:10]}."
         parts.append("\n\n".join(section))
     return "\n\n".join(parts)
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from operator import itemgetter
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import nbformat
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from gpt2news.run import CHAPTERS, Run, atomic, reports_root
+from gpt2news.run import Run, atomic, reports_root
 from newsreport import gates
 from newsreport.profiles import TEMPLATES
 
 NO_RESULTS = {name: None for sections in gates.SECTIONS.values() for name in sections}
-NO_ANSWER = "No answer yet"
 BADGE = re.compile(r"\[!\[([^\]]*)\]\([^)]*\)\](?=\()")
-CHAPTER_LINK = re.compile(rf"\]\(({'|'.join(CHAPTERS)})\.ipynb\)")
+CHAPTER_LINK = re.compile(r"\]\((0\d_\w+)\.ipynb\)")
+NOT_FOR_READERS = {"setup", "record", "exercise"}
+# A page may run our script and load nothing, whatever a label or a text says.
+SCRIPT = TEMPLATES.get_template("page.js").render()
+DIGEST = b64encode(sha256(SCRIPT.encode()).digest()).decode()
+TEMPLATES.globals.update(script=SCRIPT, digest=DIGEST)
 
 
 def read_json(path: Path) -> dict:
@@ -37,8 +41,7 @@ def _write(target: Path, content: str) -> None:
 
 
 def render_chapter(run: Run, chapter: str, notebook: nbformat.NotebookNode) -> None:
-    """Write `<chapter>.html` of an executed notebook: code folded away, links to other pages."""
-    notebook = copy.deepcopy(notebook)
+    """Write `<chapter>.html` of an executed notebook for readers."""
     notebook.cells = _for_readers(notebook.cells)
     folders = TEMPLATES.loader.searchpath
     exporter = HTMLExporter(
@@ -47,38 +50,35 @@ def render_chapter(run: Run, chapter: str, notebook: nbformat.NotebookNode) -> N
         extra_template_basedirs=folders,
         extra_template_paths=folders,
     )
-    place = CHAPTERS.index(chapter)
-    previous, _, following = (None, *CHAPTERS, None)[place : place + 3]
-    around = {"title": f"{chapter}: {run.name}", "previous": previous, "next": following}
-    html, _ = exporter.from_notebook_node(notebook, resources={"report": around})
-    sections = re.findall(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', html)
-    contents = TEMPLATES.get_template("contents.html.j2").render(sections=sections)
-    _write(run.path(f"{chapter}.html"), html.replace("<!-- contents -->", contents, 1))
+    about = {"chapter": chapter, "run": run.name, **TEMPLATES.globals}
+    html, _ = exporter.from_notebook_node(notebook, resources={"report": about})
+    _write(run.path(f"{chapter}.html"), html)
 
 
 def _for_readers(cells: list) -> list:
-    """The cells without set-up and record, and with one note for the unanswered exercises.
+    """The cells without set-up and record, and with a note in place of the exercises.
 
     Code that has shown nothing goes in front of the code after it: one fold, not a stack.
     """
-    told = "*In the notebook, a cell under each question checks your answer.*"
-    note = nbformat.v4.new_markdown_cell(told)
     kept, waiting = [], False  # waiting: code at the end of `kept` that has shown nothing yet
+    exercises = False
     for cell in cells:
         tags = set(cell.metadata.get("tags", []))
-        if cell.cell_type != "code":
-            # A badge is a picture from outside: its link stays. Chapters are pages here.
-            cell.source = CHAPTER_LINK.sub(r"](\1.html)", BADGE.sub(r"[\1]", cell.source))
-        elif tags & {"setup", "record"} or not cell.source.strip():
+        is_code = cell.cell_type == "code"
+        before, heading, _ = cell.source.partition("## Exercises")
+        if heading:
+            cell.source = f"{before}{heading}\nThe notebook has them, and checks each answer."
+        exercises = heading or (exercises and not cell.source.startswith("## "))
+        shown = heading or not (exercises or tags & NOT_FOR_READERS)
+        if not shown or not cell.source.strip():
             continue
-        elif NO_ANSWER in str(cell.outputs):
-            if note in kept:
-                continue
-            cell = note
+        if not is_code:
+            # A badge is a picture from outside; chapters are pages here.
+            cell.source = CHAPTER_LINK.sub(r"](\1.html)", BADGE.sub(r"[\1]", cell.source))
         elif waiting and not tags:
             cell.source = f"{kept.pop().source}\n\n{cell.source}"
         kept.append(cell)
-        waiting = cell.cell_type == "code" and not tags and not cell.outputs
+        waiting = is_code and not tags and not cell.outputs
     return kept
 
 
@@ -89,7 +89,6 @@ def render_run(run: Run, record: dict) -> None:
         run=record,
         m={**NO_RESULTS, **run.metrics},
         pages={path.stem for path in run.folder.glob("*.html")},
-        pictured=run.path("figures", "accuracy.png").exists(),
         gates=gates.check(record["gates"], run.metrics) if complete else [],
     )
     _write(run.path("index.html"), page)
@@ -104,7 +103,6 @@ def write_list(root: Path | None = None) -> Path:
         page = file.with_name("index.html").exists()
         known = {"started": "", "chapters": {}, **read_json(file)}
         runs.append({**known, "name": file.parent.name, "m": metrics, "page": page})
-    runs.sort(key=itemgetter("started"), reverse=True)
     _write(root / "index.html", TEMPLATES.get_template("runs.html.j2").render(runs=runs))
     return root / "index.html"
 

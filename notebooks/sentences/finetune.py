@@ -285,9 +285,9 @@ def trial(seconds: float | None, memory: float | None, steps: int, card: str) ->
     """What GPT-2 itself would take, from a timed trial; None where there is no GPU."""
     if seconds is None:
         return (
-            "**Not measured here:** this machine has no GPU. Open the chapter on one (on Colab: "
-            "Runtime, Change runtime type, T4 GPU), and this cell times three steps of GPT-2 and "
-            "computes minutes and memory from them."
+            "**GPT-2 is not timed here:** this machine has no GPU. Open the chapter on one (on "
+            "Colab: Runtime, Change runtime type, T4 GPU), and this cell times three steps of "
+            "GPT-2 and computes minutes and memory from them."
         )
     minutes = seconds * steps / 60
     return (

@@ -1,9 +1,14 @@
 """The pages of a report in headless Chromium, with the network shut."""
 
 import json
+import re
+from io import BytesIO
 
+import nbformat
 import pytest
+from PIL import Image
 
+from gpt2news.run import Run
 from newsreport import pages
 
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -15,10 +20,11 @@ def visit(browser):
     """`visit(file, **context)`: the page of a file, which may ask for nothing and log no error."""
     opened, asked, errors = [], [], []
 
-    def go(file, **context):
+    def go(file, errors_expected=False, **context):
         page = browser.new_page(**context)
         page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        told = [] if errors_expected else errors
+        page.on("console", lambda line: told.append(line.text) if line.type == "error" else None)
         page.goto(file.as_uri())
         opened.append(page)
         return page
@@ -51,7 +57,7 @@ def runs(tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [390, 1280])
 def test_every_page_fits_and_can_be_used_by_all(visit, axe, quick, runs, scheme, width):
     for file in [*sorted(quick.glob("*.html")), runs]:
         page = visit(file, color_scheme=scheme, viewport={"width": width, "height": 900})
@@ -59,9 +65,13 @@ def test_every_page_fits_and_can_be_used_by_all(visit, axe, quick, runs, scheme,
         assert over <= 1, f"{file.name} is {over} px wider than a window of {width} px"
         broken = page.evaluate(BROKEN)
         assert not broken, f"{file.name}: {broken}"
-        if width == 1280 or file == runs:
-            assert axe(page) == [], file.name
         page.close()
+        if width == 1280 or file == runs:
+            # axe-core comes as a string, which the page's own policy would refuse.
+            size = {"width": width, "height": 900}
+            page = visit(file, color_scheme=scheme, viewport=size, bypass_csp=True)
+            assert axe(page) == [], file.name
+            page.close()
 
 
 def test_nothing_is_cut_on_paper(visit, quick):
@@ -79,8 +89,36 @@ def test_nothing_is_cut_on_paper(visit, quick):
 def test_a_reader_meets_no_stub_and_no_empty_fold(quick):
     for file in quick.glob("*.html"):
         text = file.read_text(encoding="utf-8")
-        assert "No answer yet" not in text, file.name
-        assert "<summary>Code: </summary>" not in text, file.name
+        for stub in ("No answer yet", "Not measured", "answer = None", "<summary>Code: </summary>"):
+            assert stub not in text, f"{file.name}: {stub}"
+        assert not re.search(r'<div class="output(?:_area|_wrapper)?">\s*</div>', text), file.name
+
+
+def test_figures_are_no_white_slabs_in_the_dark(visit, quick):
+    page = visit(quick / "01_explore.html", color_scheme="dark")
+    image = page.locator("figure.picture img").first
+    assert image.evaluate("i => getComputedStyle(i).filter").startswith("invert(1)")
+    png = Image.open(BytesIO(image.screenshot())).convert("RGB")
+    paper = Image.open(BytesIO(page.screenshot())).convert("RGB").getpixel((2, 2))
+    corner = png.getpixel((3, 3))
+    assert max(abs(a - b) for a, b in zip(corner, paper, strict=True)) <= 8, (corner, paper)
+
+
+MARKUP = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+
+
+def test_markup_on_a_page_runs_nothing_and_loads_nothing(visit, tmp_path, monkeypatch):
+    """Labels are made safe where they are shown; should one be forgotten, the policy holds."""
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path))
+    run = Run("hostile")
+    cells = [nbformat.v4.new_markdown_cell(f"# {MARKUP}"), nbformat.v4.new_code_cell("x = 1")]
+    shown = {"text/html": MARKUP, "text/markdown": MARKUP}
+    cells[1].outputs = [nbformat.v4.new_output("display_data", data=shown)]
+    pages.render_chapter(run, "02_split", nbformat.v4.new_notebook(cells=cells))
+    page = visit(run.path("02_split.html"), errors_expected=True)
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    page.reload()
+    page.wait_for_timeout(300)
 
 
 def first_column(page) -> list[str]:

@@ -195,7 +195,7 @@ def test_turns(answers, told):
 
 
 def test_trial():
-    assert "Not measured here" in say.trial(None, None, 75, "")
+    assert "GPT-2 is not timed here" in say.trial(None, None, 75, "")
     said = say.trial(0.8, 6.2, 75, "T4")
     assert "On T4: 0.80 s a step and 6.2 GiB" in said
     assert "75 steps are about **1 minutes**" not in said

@@ -2,158 +2,17 @@
 
 import copy
 import json
+import re
+from base64 import b64encode
+from hashlib import sha256
 
 import nbformat
 import pytest
 from huggingface_hub import ModelCard
+from made_up_run import METRICS, RECORD
 
-from gpt2news.run import CHAPTERS, Run
+from gpt2news.run import Run
 from newsreport import gates, pages
-
-INTERVAL = {"value": 0.9111, "low": 0.8222, "high": 0.9333}
-SPREAD = {"mean": 0.9015, "sd": 0.0125, "low": 0.88, "high": 0.92, "runs": 15}
-METRICS = {
-    "profile": "made-up",
-    "dataset": {
-        "name": "mine/news.csv",
-        "sha256": "0" * 64,
-        "rows": 4321,
-        "unique": 4210,
-        "duplicates_removed": 111,
-    },
-    "split": {
-        "train": 3368,
-        "val": 421,
-        "test": 421,
-        "leaked_exact": 0,
-        "leaked_near": 0,
-        "seed": 0,
-    },
-    "model": {
-        "name": "gpt2-mini",
-        "parameters": 5_024_832,
-        "max_length": 512,
-        "pooling": "mean",
-        "backbone": "models/gpt2-mini",
-    },
-    "test": {
-        "n": 421,
-        "accuracy": {"value": 0.9711, "low": 0.9512, "high": 0.9813},
-        "macro_f1": {"value": 0.9614, "low": 0.9415, "high": 0.9716},
-        "log_loss": 0.1117,
-        "log_loss_interval": {"value": 0.1117, "low": 0.0818, "high": 0.1419},
-        "ece": 0.0121,
-        "ece_before": 0.0322,
-        "temperature": 1.23,
-        "threshold": 0.77,
-        "answered": 0.934,
-        "answered_accuracy": 0.985,
-        "per_topic": {
-            "cats": {"precision": 0.97, "recall": 0.96, "f1": 0.95, "n": 211},
-            "dogs": {"precision": 0.94, "recall": 0.93, "f1": 0.92, "n": 210},
-        },
-    },
-    "baseline": {
-        "name": "TF-IDF + linear SVM",
-        "accuracy": {"value": 0.9617, "low": 0.9418, "high": 0.9719},
-    },
-    "mcnemar_p": 0.345,
-    "verdict": "The fine-tuned model and the rival show no difference that n = 421 can prove.",
-    "leaks": {"exact": 0, "near": 0, "named": []},
-    "slices": [
-        {"slice": "length", "group": "1 to 99 words", "n": 105, **INTERVAL, "small": False},
-        {
-            "slice": "length",
-            "group": "100 to 200 words",
-            "n": 5,
-            "value": 0.2,
-            "low": 0.1,
-            "high": 0.5,
-            "small": True,
-        },
-    ],
-    "errors": {
-        "n": 12,
-        "pairs": [
-            {
-                "pair": "cats / dogs",
-                "n": 421,
-                "mixed_up": 12,
-                "value": 0.0285,
-                "low": 0.0164,
-                "high": 0.0491,
-            }
-        ],
-        "label_candidates": {"n": 37, "by": "linear", "named": ["a17", "b4"]},
-    },
-    "behaviour": {"invariance": {"all": {"n": 226, **INTERVAL}, "case": {"n": 50, **INTERVAL}}},
-    "off_topic": {
-        "n": 48,
-        "not_sure": {"value": 0.416, "low": 0.29, "high": 0.56},
-        "by_kind": {"recipe": {"n": 8, **INTERVAL}},
-    },
-    "attribution": {
-        "n": 20,
-        "share": 0.2,
-        "strongest": {"value": 0.79, "low": 0.66, "high": 0.91},
-        "random": {"value": 0.013, "low": 0.0, "high": 0.02},
-        "strongest_falls_more": INTERVAL,
-        "gap": 0.01,
-    },
-    "studies": {
-        "folds": {
-            "runs": 14,
-            "wanted": 15,
-            "max_length": 128,
-            "epochs": 2,
-            "folds": 5,
-            "seeds": 3,
-            "accuracy": SPREAD,
-            "ece": SPREAD,
-            "baseline": {**SPREAD, "mean": 0.9516, "sd": 0.0117},
-            "macro_f1": SPREAD,
-            "ece_before": SPREAD,
-            "difference": {"value": -0.05, "low": -0.06, "high": -0.04, "p": 0.001},
-            "verdict": "Over 14 folds: behind, -5.0 points.",
-        },
-        "ablation": [
-            {
-                "row": "last@128",
-                "reads": "last real token",
-                "tokens": 128,
-                "runs": 1,
-                "accuracy": 0.9,
-                "sd": None,
-                "low": 0.9,
-                "high": 0.9,
-                "log_loss": 0.3,
-                "seconds": 30.0,
-                "again": "gpt2news evaluate --ablation last@128",
-            }
-        ],
-        "curve": None,
-    },
-    "deploy": {
-        "size_mb": 5.46,
-        "p50_ms": 43.1,
-        "p95_ms": 87.9,
-        "parity_max_abs_diff": 1e-5,
-        "accuracy_drop": 0.0048,
-        "same_answer": 0.9952,
-    },
-    "seconds": {"01_explore": 5.0},
-}
-RECORD = {
-    "name": "made-up",
-    "profile": "bbc",
-    "command": "gpt2news report",
-    "revision": "abc",
-    "started": "2026",
-    "machine": "one",
-    "versions": {},
-    "gates": ["test.accuracy.low >= 0.96", "test.ece <= 0.05"],
-    "chapters": {chapter: {"status": "done", "seconds": 1.0} for chapter in CHAPTERS},
-}
 
 
 def changed(path: str, value: object) -> dict:
@@ -180,66 +39,108 @@ def index(tmp_path, monkeypatch):
 
 
 NUMBERS = [
-    ("test.accuracy.value", 0.12345, "0.123"),
-    ("test.accuracy.low", 0.12345, "0.123 to"),
-    ("test.accuracy.high", 0.12345, "to 0.123"),
-    ("test.n", 777, "n&nbsp;=&nbsp;777"),
-    ("baseline.accuracy.value", 0.12345, "0.123"),
+    ("test.accuracy.value", 0.12345, "52 of 421 right"),
+    ("test.accuracy.value", 0.12345, "12.3 %"),
+    ("test.accuracy.low", 0.12345, "(12.3 % to"),
+    ("test.accuracy.high", 0.12345, "to 12.3 %)"),
+    ("test.n", 777, "of 777 right"),
+    ("test.majority", 0.5, "the largest topic would have 210"),
+    ("baseline.accuracy.value", 0.12345, "has 52 of the same 421"),
     ("baseline.accuracy.low", 0.12345, "0.123 to"),
-    ("mcnemar_p", 0.0123, "McNemar p&nbsp;=&nbsp;0.01"),
-    ("mcnemar_p", 0.0000123, "McNemar p&nbsp;=&nbsp;1e-05"),
+    ("mcnemar_p", 0.0123, "McNemar p = 0.01"),
+    ("mcnemar_p", 0.0000123, "McNemar p = 1e-05"),
+    ("mcnemar_p", 0.0123, "The fine-tuned model is ahead by more than luck explains"),
     ("split.leaked_near", 13, "13 near copies"),
     ("leaks.near", 17, "17 when looked for again"),
     ("test.ece_before", 0.0987, "0.099 → 0.012"),
     ("test.ece", 0.0654, "higher on test"),
     ("test.ece", 0.0312, "no change that matters"),
     ("test.temperature", 2.34, "temperature 2.34"),
-    ("test.answered", 0.1234, "12.3 %"),
-    ("test.answered_accuracy", 0.1234, "12.3 % of the answers right"),
+    ("test.answered", 0.1234, "answers 12.3 % of the test texts"),
+    ("test.answered_accuracy", 0.1234, "of those 12.3 % are right"),
     ("test.threshold", 0.31, "threshold 0.31"),
-    ("off_topic.not_sure.value", 0.13, "13 % get &#34;not sure&#34;"),
-    ("errors.n", 71, "71 wrong"),
+    ("off_topic.not_sure.value", 0.125, "48 texts about none of its topics (recipe) 42 got"),
+    ("errors.n", 71, "71; cats / dogs"),
     ("errors.pairs.0.mixed_up", 14, "cats / dogs: 14 of 421"),
-    ("slices.0.value", 0.43, "0.43 (0.82 to 0.93), n = 105"),
+    ("slices.0.value", 0.43, "1 to 99 words, 43 % right of 105"),
     ("studies.folds.accuracy.mean", 0.4321, "0.432 ± 0.013"),
     ("studies.folds.runs", 3, "3 of 15 trainings"),
     ("studies.folds.verdict", "Over 14 folds: ahead.", "Over 14 folds: ahead."),
     ("errors.label_candidates.n", 59, "59, first a17, b4"),
-    ("behaviour.invariance.all.value", 0.13, "invariance 13 % of 226"),
+    ("behaviour.invariance.all.value", 0.5, "turned 113 of 226 answers"),
     ("attribution.random.value", 0.67, "random ones by 0.67"),
     ("test.log_loss", 0.7654, "0.765 nats"),
+    ("examples.right.probability", 0.77, "77 % sure, and rightly so"),
+    ("examples.wrong.0.text", "She meowed.", "She meowed."),
     ("deploy.size_mb", 77.7, "77.7 MB"),
+    ("test.per_topic.dogs.recall", 0.5, "of 210 texts on dogs it finds 105"),
+    ("test.per_topic.dogs.recall", 0.0, "</b> finds dogs: 0 of 210 texts"),
 ]
 
 
 @pytest.mark.parametrize(("path", "value", "shown"), NUMBERS)
 def test_the_index_follows_metrics(index, path, value, shown):
-    before = index(METRICS).replace('"', "&#34;")
-    after = index(changed(path, value)).replace('"', "&#34;")
+    before, after = index(METRICS), index(changed(path, value))
     assert shown not in before
     assert shown in after
 
 
 def test_a_slice_is_called_weak_only_where_it_is_shown_to_be(index):
-    assert "weakest slice: length 1 to 99 words, 0.91" in index(METRICS)
-    assert "weakest slice" not in index(changed("slices.0.high", 0.98))
-    assert "weakest slice" not in index(changed("slices", []))
+    assert "Weakest kind of text (length): 1 to 99 words, 91 % right" in index(METRICS)
+    assert "Weakest kind" not in index(changed("slices.0.high", 0.98))
+    assert "Weakest kind" not in index(changed("slices", []))
 
 
-def test_the_index_has_the_one_figure_that_answers(index, tmp_path):
-    assert "<img" not in index(METRICS)
-    (tmp_path / "made-up" / "figures").mkdir()
-    (tmp_path / "made-up" / "figures" / "accuracy.png").touch()
+def test_what_one_test_cannot_tell_is_said(index):
+    assert "421 texts cannot tell them apart" in index(METRICS)
+    behind = changed("mcnemar_p", 0.01)
+    behind["test"]["accuracy"]["value"] = 0.5
+    assert "The model of word counts is ahead by more than luck" in index(behind)
+
+
+def test_methods_and_p_values_wait_in_a_fold(index):
     page = index(METRICS)
-    assert page.count("<img") == 1
-    assert "n = 421: fine-tuned model 0.971 (0.951 to 0.981); TF-IDF + linear SVM 0.962" in page
+    assert page.index("<details>") < page.index("McNemar")
+    assert page.index("<details>") < page.index("macro F1")
+
+
+def test_the_words_that_moved_an_answer_are_marked_and_escaped(index):
+    page = index(changed("examples.right.words", [["<b>Purring", 0.4], ["is", 0.1], ["x", -0.2]]))
+    assert '<mark class="much">&lt;b&gt;Purring</mark>' in page
+    assert '<mark class="some">is</mark>' in page
+    assert '<mark class="less">x</mark>' in page
+    nothing = index(changed("examples.right.words", [["is", 0.0]]))
+    assert "<mark class" not in nothing[: nothing.index("Key:")]
+    assert "One text, and why" not in index(changed("examples.right", None))
+
+
+def test_a_mistake_that_would_be_no_answer_is_told_so(index):
+    assert "too little for it to answer" in index(METRICS)
+    assert "too little for it to answer" not in index(changed("examples.wrong.0.answered", True))
+    assert "What it gets wrong" not in index(changed("examples.wrong", []))
+
+
+def test_the_index_links_to_the_model_in_the_page_where_it_is(index, tmp_path):
+    assert 'href="try.html"' not in index(METRICS)
+    (tmp_path / "made-up" / "try.html").touch()
+    assert 'href="try.html"' in index(METRICS)
+
+
+def test_a_page_may_run_its_own_script_and_nothing_else(index):
+    page = index(METRICS)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1]
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "http" not in policy
 
 
 def test_invented_articles_and_a_miniature_are_called_so(index):
     page = index(METRICS)
     assert "invented" not in page
     assert "a miniature of GPT-2 with 5 M parameters" in page
-    assert "articles of this run are invented" in index(changed("dataset.name", "sample"))
+    assert "<b>invented</b>" in index(changed("dataset.name", "sample"))
     assert "miniature" not in index(changed("model.name", "gpt2"))
     assert "invented" in str(pages.card(changed("dataset.name", "sample"), "model"))
     assert "miniature" not in str(pages.card(changed("model.name", "gpt2"), "model"))
@@ -278,6 +179,7 @@ def test_gates_on_the_index_follow_metrics(index):
         ("attribution", "behaviour", "off_topic"),
         ("test", "baseline"),
         ("leaks", "slices"),
+        ("examples", "errors"),
     ],
 )
 def test_the_index_does_without_a_section(index, lacking):
@@ -423,21 +325,32 @@ def test_a_chapter_has_its_sections_its_neighbours_and_no_set_up(chapter):
     assert 'rel="next">03_finetune →' in page
 
 
-def test_unanswered_exercises_are_one_note(chapter):
+def test_the_exercises_are_one_note(chapter):
     stub = "No answer yet. Put a number in place of None and run the cell again."
     page = chapter(
-        markdown("## Exercises"),
-        markdown("**1.** How many?"),
+        markdown("Before.\n\n## Exercises\nPut your answer in the place of `None`."),
+        markdown("### How many?"),
         code("answer = None", stub, "exercise"),
-        markdown("**2.** And why?"),
-        code("answer = None", stub, "exercise"),
+        code("help()", "some help"),
+        markdown("## What we learned\nMuch."),
+        code("print(1)", "kept"),
     )
-    assert "No answer yet" not in page
-    assert page.count("checks your answer") == 1
-    assert page.index("How many?") < page.index("checks your answer") < page.index("And why?")
-    answered = chapter(markdown("## Exercises"), code("answer = 3", "Right.", "exercise"))
-    assert "Right." in answered
-    assert "checks your answer" not in answered
+    assert page.count("and checks each answer") == 1
+    for gone in ("No answer yet", "place of", "How many?", "some help"):
+        assert gone not in page
+    assert "Before." in page
+    assert "Much." in page
+    assert "kept" in page
+
+
+def test_code_is_folded_under_what_it_does(chapter):
+    page = chapter(
+        code("# Count the texts\nn = 3", "3"),
+        code("def f():\n    x = 1\nfound, left = f(), 2", "2"),
+        code("a.b()", "x"),
+    )
+    for name in ("Count the texts", "computes f, found", "prints the lines"):
+        assert f"<summary>Code: {name}</summary>" in page
 
 
 def test_code_that_shows_nothing_is_no_stack_of_folds(chapter):
@@ -452,6 +365,6 @@ def test_code_that_shows_nothing_is_no_stack_of_folds(chapter):
         code("  "),
     )
     assert page.count('<details class="code">') == 4
-    assert "<summary>Code: import b</summary>" in page
-    assert page.index("import") < page.index(">5") < page.index("<summary>Code: d = 1</summary>")
+    assert "<summary>Code: computes c</summary>" in page
+    assert page.index("Code: computes c") < page.index(">5") < page.index("Code: computes d")
     assert "Code: parameters of this run" in page

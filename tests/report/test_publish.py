@@ -2,10 +2,11 @@
 
 import json
 
+import nbformat
 import pytest
 
 import publish as results
-from gpt2news.run import ROOT
+from gpt2news.run import CHAPTERS, ROOT
 
 
 def test_the_readmes_agree_with_what_is_published():
@@ -16,7 +17,7 @@ def test_the_readmes_agree_with_what_is_published():
 def test_published_figures_are_there_and_nothing_else_is():
     names = set(results.published())
     for file in (ROOT / "reports" / "published").glob("*"):
-        assert file.suffix in (".json", ".png")
+        assert file.suffix in (".json", ".png") or file.name == "quick"
         assert file.stem.rpartition("-")[0] in names or file.stem in names
 
 
@@ -29,7 +30,7 @@ def root(tmp_path, monkeypatch):
     (run / "figures" / "accuracy.png").write_bytes(b"png")
     score = {"value": 0.9123, "low": 0.8, "high": 0.97}
     metrics = {
-        "dataset": {"name": "sample", "unique": 1234},
+        "dataset": {"name": "mine", "unique": 1234},
         "split": {"test": 50},
         "model": {"name": "mini", "parameters": 2_600_000},
         "test": {"accuracy": score},
@@ -63,7 +64,7 @@ def test_a_run_is_published_and_told_in_both_pages(root):
     pages = results.pages(results.published(folder), root)
     short, long = pages[root / "README.md"], pages[root / "reports" / "README.md"]
     score = "0.912 (0.800 to 0.970)"
-    what = "| `tiny` | sample, 1,234 different texts | mini, 2.6 M parameters |"
+    what = "| `tiny` | mine, 1,234 different texts | mini, 2.6 M parameters |"
     row = f"{what} **{score}** | {score} | 50 | 3.1 MB | 7 ms |"
     assert row in short
     assert row in long
@@ -75,6 +76,49 @@ def test_a_run_is_published_and_told_in_both_pages(root):
     assert "(published/tiny-accuracy.png)" in long
     assert "confusion" not in long
     assert "revision 0123456789ab, with local changes, 2026-01-02, 2 minutes on a laptop" in long
+
+
+def test_of_the_sample_the_executed_notebooks_are_published(root):
+    metrics = root / "reports" / "tiny" / "metrics.json"
+    metrics.write_text(metrics.read_text().replace('"mine"', '"sample"'))
+    notebooks = root / "reports" / "tiny" / "notebooks"
+    notebooks.mkdir()
+    cell = nbformat.v4.new_code_cell("1", metadata={"papermill": {"x": str(root)}})
+    cell.outputs = [nbformat.v4.new_output("stream", text=f"{ROOT}/notebooks/x")]
+    for chapter in CHAPTERS:
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), notebooks / f"{chapter}.ipynb")
+    folder = root / "reports" / "published"
+    results.publish("tiny", folder)
+    text = (folder / "tiny" / "03_finetune.ipynb").read_text(encoding="utf-8")
+    assert str(root) not in text
+    assert "./notebooks/x" in text
+    long = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("x" * results.LARGEST)])
+    nbformat.write(long, notebooks / "05_deploy.ipynb")
+    with pytest.raises(results.ResultsError, match=r"05_deploy.ipynb has 1\.5 MB"):
+        results.publish("tiny", folder)
+    metrics.write_text(metrics.read_text().replace('"sample"', '"bbc"'))
+    results.publish("tiny", root / "other")  # others' articles: no notebooks
+    assert not (root / "other" / "tiny").exists()
+
+
+def test_studies_of_an_earlier_run_stay_under_its_name(root):
+    folder = root / "reports" / "published"
+    file, record = root / "reports/tiny/metrics.json", root / "reports/tiny/run.json"
+    first = json.loads(file.read_text())
+    curve = [{"texts": 50, "model": 0.7, "baseline": 0.8}]
+    file.write_text(json.dumps({**first, "studies": {"curve": curve}}))
+    results.publish("tiny", folder)
+    file.write_text(json.dumps({**first, "studies": {"curve": None, "folds": None}}))
+    later = json.loads(record.read_text()) | {"revision": "fedcba9876543210", "started": "2027"}
+    record.write_text(json.dumps(later))
+    for _ in range(2):
+        results.publish("tiny", folder)
+        kept = json.loads((folder / "tiny.json").read_text())
+        assert kept["metrics"]["studies"]["curve"] == curve
+        assert kept["run"]["revision"] == "fedcba9876543210"
+        assert kept["run"]["studied"]["revision"].startswith("0123456789abcdef")
+    page = results.pages(results.published(folder), root)[root / "reports" / "README.md"]
+    assert "Its studies are of revision 0123456789ab, 2026-01-02." in page
 
 
 def test_a_run_that_failed_is_not_published(root):

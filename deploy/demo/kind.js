@@ -1,0 +1,33 @@
+// lib/newsserve/kind.py again: is a text of the kind that the model learned from?
+const LOOKED_AT = 1000; // characters of a text; more would say the same
+const STRONGEST = 4; // marking tokens that count
+
+const letters = (text) => (text.match(/\p{L}/gu) ?? []).length;
+
+/** The share of its letters that the tokenizer keeps. */
+function lettersKept(tokenizer, text, tokens) {
+  const all = letters(text);
+  const read = tokenizer.normalizer ? tokenizer.normalizer(text) : text;
+  const unknown = tokens.filter((token) => token === tokenizer.model.unk_token);
+  return all ? Math.max(0, letters(read) - unknown.length) / all : 1;
+}
+
+/** Why a text is not of this kind, as the end of a sentence; null when it is. */
+export function whyNot(tokenizer, kind, text) {
+  const head = [...text].slice(0, LOOKED_AT).join("");
+  const { ids, tokens } = tokenizer.encode(head, { add_special_tokens: false });
+  const words = head.split(/\s+/).filter(Boolean).length;
+  const kept = /^\p{ASCII}*$/u.test(head) ? 1 : lettersKept(tokenizer, head, tokens);
+  if (kept < kind.letters) {
+    return `${Math.round(100 * (1 - kept))}% of its letters are unknown to the model`;
+  }
+  const pieces = ids.length / Math.max(words, 1);
+  if (pieces > kind.pieces) {
+    return `its words fall into ${pieces.toFixed(1)} pieces each: another language, or noise`;
+  }
+  if (words < kind.words) return `it is too short: fewer than ${kind.words} words`;
+  const marks = [...new Set(ids)].map((id) => kind.marks[id] ?? 0).sort((a, b) => b - a);
+  const sum = marks.slice(0, STRONGEST).reduce((a, b) => a + b, 0);
+  if (sum / STRONGEST < kind.marked) return "it holds too few words that mark any of the topics";
+  return null;
+}

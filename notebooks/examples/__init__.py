@@ -1,0 +1,1 @@
+"""A server of ours, started for a few requests and timed."""
