@@ -130,13 +130,7 @@ def read_split(folder: Path) -> dict[str, pd.DataFrame]:
     Raises:
         FileNotFoundError: a part is not there; the message says which chapter makes it.
     """
-    files = {part: folder / f"{part}.csv" for part in PARTS}
-    missing = [file.name for file in files.values() if not file.exists()]
-    if missing:
-        raise FileNotFoundError(f"{folder}: no {', '.join(missing)}; chapter 02_split makes them")
-    # Everything is text: a corpus with the topic "NA" keeps it.
-    as_text = {"dtype": str, "keep_default_na": False}
-    return {part: pd.read_csv(file, **as_text) for part, file in files.items()}
+    return {part: read_part(folder / f"{part}.csv") for part in PARTS}
 
 
 def find_leaks(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -200,6 +194,7 @@ def read_part(file: Path) -> pd.DataFrame:
     """
     if not file.is_file():
         raise FileNotFoundError(f"{file.parent}: no {file.name}; chapter 02_split makes them")
+    # Everything is text: a corpus with the topic "NA" keeps it.
     frame = pd.read_csv(file, dtype=str, keep_default_na=False)
     for column in ("text", "topic"):
         if column not in frame:

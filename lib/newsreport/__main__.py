@@ -31,6 +31,15 @@ def _doctor(args: argparse.Namespace) -> int:
     return companion("doctor", "01_explore").main(**vars(args))
 
 
+def _backbone(args: argparse.Namespace) -> int:
+    from gpt2news.run import ROOT
+
+    sys.path.insert(0, str(ROOT / "models"))
+    from packages import main
+
+    return main([args.model])
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: what is run here, and what newsserve and newscloud add to it."""
     from newscloud import __main__ as cloud
@@ -42,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(dest="command", required=True)
 
     calls = {"report": {"run": _report}, "doctor": {"run": _doctor, "name": None}}
-    calls["new-profile"] = {"run": _doctor}
+    calls |= {"new-profile": {"run": _doctor}, "backbone": {"run": _backbone}}
     serving.add_options(commands, Path(__file__).with_name("commands.json"), calls)
     serving.add_commands(commands)
     cloud.add_commands(commands)
