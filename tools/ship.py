@@ -1,6 +1,8 @@
 """Copy the model of the report `bbc` to models/gpt2-mini-bbc, ready to serve.
 
-`python tools/ship.py` (or `make ship`); a model that scores below the shipped one is refused.
+`python tools/ship.py` (or `make ship`), after `make results RUNS=bbc`: the model whose figures are
+published is the one that is shipped, whatever an earlier one scored. Its card is made of its
+record, `metrics.json` beside it, which the tables of both READMEs show as well.
 """
 
 from __future__ import annotations
@@ -14,20 +16,21 @@ from gpt2news.deploy import INT8
 from gpt2news.run import ROOT, Run, atomic
 from newsreport.pages import card, read_json
 from newsserve.predictor import MANIFEST
+from publish import PUBLISHED, SHIPPED
 
-OUT = ROOT / "models" / "gpt2-mini-bbc"
-# What the card shows, and what the app says about its model.
-KEPT = ("dataset", "split", "model", "test", "baseline", "mcnemar_p", "verdict", "deploy")
+OUT = ROOT / "models" / SHIPPED
 
 
-def refusal(metrics: dict, shipped: dict) -> str:
-    """Why a model with these metrics is not shipped in place of the present one; "" when it is."""
-    split, score = metrics["split"], metrics["test"]["accuracy"]["value"]
-    if metrics["dataset"]["name"] != "bbc" or split["leaked_exact"] + split["leaked_near"]:
-        return "reports/bbc is not a leak-free run on bbc; make report PROFILE=bbc"
-    best = shipped["test"]["accuracy"]["value"] if shipped else 0.0
-    if score < best:
-        return f"test accuracy {score:.3f} is below the shipped model's {best:.3f}; kept"
+def refusal(manifest: dict, published: dict) -> str:
+    """Why the model of this serving.json is not shipped; "" when it is."""
+    if not manifest:
+        return f"reports/bbc/onnx has no {MANIFEST}: run chapter 05_deploy first"
+    if not published or published["run"].get("model") != manifest["sha256"]:
+        return "this is not the model whose figures are published: make results RUNS=bbc first"
+    metrics = published["metrics"]
+    leaked = metrics["split"]["leaked_exact"] + metrics["split"]["leaked_near"]
+    if metrics["dataset"]["name"] != "bbc" or leaked:
+        return "what is published is not a leak-free run on bbc"
     return ""
 
 
@@ -36,30 +39,24 @@ def ship(source: Path, metrics: dict, out: Path = OUT) -> None:
     manifest = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
     files = (INT8, "tokenizer.json")
     manifest["sha256"] = {name: manifest["sha256"][name] for name in files}
-    kept = {section: metrics[section] for section in KEPT}
     with atomic(out) as part:
         part.mkdir()
         for name in files:
             shutil.copy(source / name, part / name)
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        (part / "metrics.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        (part / "README.md").write_text(card(kept, "onnx"), encoding="utf-8")
+        (part / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        (part / "README.md").write_text(card(metrics, "onnx"), encoding="utf-8")
 
 
 def main() -> int:
     """Ship the model of reports/bbc; returns the exit code."""
-    run = Run("bbc")
-    source = run.path("onnx")
-    if not (source / MANIFEST).exists():
-        print(
-            f"ship: {source / MANIFEST} is not there: run chapter 05_deploy first", file=sys.stderr
-        )
-        return 1
-    reason = refusal(run.metrics, read_json(OUT / "metrics.json"))
+    source = Run("bbc").path("onnx")
+    published = read_json(PUBLISHED / "bbc.json")
+    reason = refusal(read_json(source / MANIFEST), published)
     if reason:
         print(f"ship: {reason}", file=sys.stderr)
         return 1
-    ship(source, run.metrics)
+    ship(source, published["metrics"])
     print(f"ship: {OUT.name} made from reports/bbc")
     return 0
 

@@ -78,12 +78,15 @@ def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     width = round(figure.get_size_inches()[0] * 96)
+    sizes = [text.get_fontsize() for text in figure.findobj(plt.Text)]
+    least = round(width * 9 / min(sizes, default=9))  # narrower, and letters are under 12 px
     plt.close(figure)
     if run is not None:
         with atomic(run.path("figures", f"{name}.png")) as file:
             file.write_bytes(buffer.getvalue())
     data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
-    display(data, raw=True, metadata={"image/png": {"alt": alt, "width": width, "name": name}})
+    about = {"alt": alt, "width": width, "least": least, "name": name}
+    display(data, raw=True, metadata={"image/png": about})
 
 
 def play(draw: Callable, run: Run, name: str, /, **controls) -> None:

@@ -94,6 +94,20 @@ def test_a_reader_meets_no_stub_and_no_empty_fold(quick):
         assert not re.search(r'<div class="output(?:_area|_wrapper)?">\s*</div>', text), file.name
 
 
+def test_no_letter_of_a_figure_is_under_12_pixels_on_a_phone(visit, quick):
+    """`least` is the width at which the smallest letters have 12 pixels: show.show measures it."""
+    widths = "[...document.querySelectorAll('figure.picture img')].map(i => i.clientWidth)"
+    for file in sorted(quick.glob("0*.html")):
+        notebook = nbformat.read(quick / "notebooks" / f"{file.stem}.ipynb", as_version=4)
+        outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+        drawn = [o.metadata["image/png"] for o in outputs if "image/png" in o.get("data", {})]
+        page = visit(file, viewport={"width": 390, "height": 900})
+        shown = page.evaluate(widths)
+        least = [about["least"] for about in drawn]
+        assert len(shown) <= len(least), file.name
+        assert all(a in least or a >= min(least) for a in shown), (file.name, shown, least)
+
+
 def test_figures_are_no_white_slabs_in_the_dark(visit, quick):
     page = visit(quick / "01_explore.html", color_scheme="dark")
     image = page.locator("figure.picture img").first

@@ -1,43 +1,66 @@
-"""The shipped model: its card says what its figures say; only a better one replaces it."""
+"""The shipped model is the one whose figures are published, and its card says those figures."""
 
 import copy
-import json
 
 import pytest
 
+import publish
 import ship
-from newsreport.pages import card
+from newsreport.pages import card, read_json
+from newsserve.predictor import MANIFEST
 
 
 @pytest.fixture
-def figures() -> dict:
-    return json.loads((ship.OUT / "metrics.json").read_text(encoding="utf-8"))
+def shipped() -> dict:
+    return copy.deepcopy(publish.published()[publish.SHIPPED])
 
 
-def test_the_shipped_card_is_that_of_the_shipped_figures(figures):
-    assert (ship.OUT / "README.md").read_text(encoding="utf-8") == str(card(figures, "onnx"))
+@pytest.fixture
+def published() -> dict:
+    """A published run `bbc` whose model is there."""
+    record = copy.deepcopy(publish.published()["bbc"])
+    record["run"]["model"] = {"model.int8.onnx": "1", "tokenizer.json": "2"}
+    return record
 
 
-def test_a_model_that_scores_lower_is_refused(figures):
-    assert ship.refusal(figures, figures) == ""
-    assert ship.refusal(figures, {}) == ""
-    worse = copy.deepcopy(figures)
-    worse["test"]["accuracy"]["value"] -= 0.01
-    assert "is below the shipped model's" in ship.refusal(worse, figures)
+def test_one_record_for_the_tables_the_card_and_the_model(shipped):
+    text = (ship.OUT / "README.md").read_text(encoding="utf-8")
+    assert text == str(card(shipped["metrics"], "onnx"))
+    manifest = read_json(ship.OUT / MANIFEST)["sha256"]
+    assert manifest == {name: shipped["run"]["model"][name] for name in manifest}
+    assert f"| `{publish.SHIPPED}`, shipped |" in publish.table(publish.published())
 
 
-def test_a_run_that_leaks_or_has_other_articles_is_refused(figures):
-    leaking, other = copy.deepcopy(figures), copy.deepcopy(figures)
-    leaking["split"]["leaked_near"] = 1
-    other["dataset"]["name"] = "sample"
-    for metrics in (leaking, other):
-        assert "not a leak-free run on bbc" in ship.refusal(metrics, {})
+def test_the_shipped_model_has_a_row_of_its_own_only_while_it_is_another(shipped, published):
+    found = {"bbc": published, publish.SHIPPED: shipped}
+    assert "shipped" in publish.table(found)
+    assert "an earlier run" in publish.details(found)
+    shipped["run"]["model"] = {"model.int8.onnx": "1"}
+    assert "shipped" not in publish.table(found)
+    assert "an earlier run" not in publish.details(found)
 
 
-def test_what_is_shipped_can_be_served(figures, tmp_path):
+def test_another_model_than_the_published_one_is_refused(published):
+    manifest = {"sha256": published["run"]["model"]}
+    assert ship.refusal(manifest, published) == ""
+    assert "make results RUNS=bbc first" in ship.refusal(manifest, {})
+    assert "make results RUNS=bbc first" in ship.refusal({"sha256": {}}, published)
+    assert "run chapter 05_deploy first" in ship.refusal({}, published)
+
+
+def test_a_run_that_leaks_or_has_other_articles_is_refused(published):
+    manifest = {"sha256": published["run"]["model"]}
+    leaking, other = copy.deepcopy(published), copy.deepcopy(published)
+    leaking["metrics"]["split"]["leaked_near"] = 1
+    other["metrics"]["dataset"]["name"] = "sample"
+    for record in (leaking, other):
+        assert "not a leak-free run on bbc" in ship.refusal(manifest, record)
+
+
+def test_what_is_shipped_can_be_served(shipped, tmp_path):
     from newsserve.predictor import Predictor
 
-    ship.ship(ship.OUT, {**figures, "studies": 1}, tmp_path / "shipped")
+    ship.ship(ship.OUT, shipped["metrics"], tmp_path / "shipped")
     names = {path.name for path in (tmp_path / "shipped").iterdir()}
     assert names == {path.name for path in ship.OUT.iterdir()}
     (answer,) = Predictor(tmp_path / "shipped")(["The striker scored twice."])
