@@ -81,11 +81,14 @@ def show(answer, text: str) -> None:
         print(f"  (read the first {answer.tokens} tokens)")
 
 
-def serve(args: argparse.Namespace) -> int:
+def serve(args: argparse.Namespace) -> int | str:
     """Answer over HTTP until told to stop."""
+    token = os.environ.get("GPT2NEWS_TOKEN")
+    if token is not None and not token.strip():
+        return "GPT2NEWS_TOKEN is empty; write a token into it, or unset it to answer anybody"
     from newsserve import server
 
-    server.serve(args.model, args.host, args.port)
+    server.serve(args.model, args.host, args.port, token and token.strip())
     return 0
 
 

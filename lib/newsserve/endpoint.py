@@ -101,4 +101,4 @@ class Endpoint:
 
 
 def _add_token(params: dict, **_) -> None:
-    params["headers"]["Authorization"] = f"Bearer {os.environ['GPT2NEWS_TOKEN']}"
+    params["headers"]["Authorization"] = f"Bearer {os.environ['GPT2NEWS_TOKEN'].strip()}"

@@ -14,6 +14,7 @@ One text is answered by one object, several by a list in the same order. `answer
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 from newsserve.predictor import Answer
 
@@ -46,16 +47,19 @@ def kind_of(content_type: str | None) -> str:
     return NAMES[name]
 
 
-def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str], bool]:
+def read(
+    body: bytes | str, content_type: str | None = None, most: int = 10**9
+) -> tuple[list[str], bool]:
     """The texts of a request body, and whether one answer is wanted for them and not a list.
 
-    Raises BadRequestError.
+    Raises BadRequestError, also for more than `most` texts.
     """
     kind = kind_of(content_type)
     try:
         text = body if isinstance(body, str) else body.decode("utf-8-sig")
         if kind == LINES:
-            content = [json.loads(line) for line in text.split("\n") if line.strip()]
+            lines = (line for line in text.split("\n") if line.strip())
+            content = [json.loads(line) for line in islice(lines, most + 1)]
         else:
             content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -67,6 +71,8 @@ def read(body: bytes | str, content_type: str | None = None) -> tuple[list[str],
         return [content], not several
     if not isinstance(content, list) or not content:
         raise BadRequestError('no texts: send {"text": "…"} or {"texts": ["…", …]}')
+    if len(content) > most:
+        raise BadRequestError(f"more than {most} texts in a request")
     texts = [item.get("text") if isinstance(item, dict) else item for item in content]
     for number, text in enumerate(texts, 1):
         if not isinstance(text, str):

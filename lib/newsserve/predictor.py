@@ -103,7 +103,9 @@ class Predictor:
         text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes "?"
         length = 32 * self.max_length  # of a very long text no more is tokenised than is needed
         while True:
-            head = text if len(text) <= length else text[:length].rpartition(" ")[0]
+            head = (
+                text if len(text) <= length else text[:length].rpartition(" ")[0] or text[:length]
+            )
             ids = self.tokenizer.encode(head, add_special_tokens=False).ids
             if len(ids) > self.max_length or len(text) <= length:
                 return ids[: self.max_length] or [self.pad], len(ids) > self.max_length

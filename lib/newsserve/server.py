@@ -10,24 +10,35 @@ import asyncio
 import hmac
 import json
 import logging
-import os
+import signal
 import time
 import uuid
-from collections import deque
-from itertools import islice
 from pathlib import Path
 
 import prometheus_client as prometheus
+import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from newsserve import messages
 from newsserve.predictor import Answer, Model, Predictor
 
 MAX_BODY = 2_000_000
 MAX_TEXTS = 256
-BODY_SECONDS = 30
+SMALL = 64_000  # bytes; so small a body is read on the spot
+BODY_SECONDS = 15
+DRAIN_SECONDS = 5  # of answering after SIGTERM: so long clients may take to find out
+# deploy/haproxy.cfg has what uvicorn has no setting for.
+LIMITS = {
+    "limit_concurrency": 512,
+    "backlog": 128,
+    "h11_max_incomplete_event_size": 16_384,
+    "timeout_keep_alive": 30,
+    "timeout_graceful_shutdown": 20,
+}
+CLOSE, LATER = {"Connection": "close"}, {"Retry-After": "1"}
 log = logging.getLogger("gpt2news")
 
 
@@ -35,52 +46,41 @@ class BusyError(RuntimeError):
     """More texts are waiting than may."""
 
 
+# An error in answering: its status, what is said, headers.
+PROBLEMS = {
+    asyncio.TimeoutError: (408, f"no whole body in {BODY_SECONDS} s", CLOSE),
+    messages.UnknownTypeError: (415, "{}", None),
+    messages.BadRequestError: (422, "bad request: {}", None),
+    BusyError: (429, "busy, try again in a second: {}", LATER),
+    ClientDisconnect: (499, "the client has gone", None),
+}
+
+
 class Batcher:
     """`await batcher.answer(texts)`: the answers of `predict(texts)`, run in a thread.
 
-    What has come while one batch ran makes up the next, so nobody waits for company: up to `size`
-    texts, or a single larger request. At most `limit` texts may wait.
+    In the order of asking, and `size` texts a turn, so that no text waits behind hundreds of
+    another's. At most `limit` texts may wait.
     """
 
-    def __init__(self, predict: Model, size: int = 32, limit: int = 512):
+    def __init__(self, predict: Model, size: int = 16, limit: int = 1024):
         self.predict, self.size, self.limit = predict, size, limit
-        self.queue: deque[tuple[list[str], asyncio.Future]] = deque()
-        self.task: asyncio.Task | None = None
-
-    def waiting(self) -> int:
-        """Texts that wait for their turn."""
-        return sum(len(texts) for texts, _ in self.queue)
+        self.waiting, self.turn = 0, asyncio.Lock()
 
     async def answer(self, texts: list[str]) -> list[Answer]:
         """One answer a text, in order; raises BusyError when too many are waiting."""
-        waiting = self.waiting()
-        if waiting and waiting + len(texts) > self.limit:
-            raise BusyError(f"{waiting} texts are waiting")
-        future = asyncio.get_running_loop().create_future()
-        self.queue.append((texts, future))
-        if self.task is None or self.task.done():
-            self.task = asyncio.create_task(self._run())
-        return await future
-
-    async def _run(self) -> None:
-        while self.queue:
-            batch, together = [], []
-            while self.queue and (not batch or len(together) + len(self.queue[0][0]) <= self.size):
-                texts, future = self.queue.popleft()
-                if not future.cancelled():  # nobody works for a caller that has gone
-                    batch.append((texts, future))
-                    together += texts
-            try:
-                answers = iter(await asyncio.to_thread(self.predict, together))
-            except Exception as error:  # whatever it is, its callers get it and the next batch runs
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for texts, future in batch:
-                theirs = list(islice(answers, len(texts)))
-                if not future.done():
-                    future.set_result(theirs)
+        if self.waiting and self.waiting + len(texts) > self.limit:
+            raise BusyError(f"{self.waiting} texts are waiting")
+        self.waiting += len(texts)
+        try:
+            answers = []
+            for start in range(0, len(texts), self.size):
+                async with self.turn:
+                    some = texts[start : start + self.size]
+                    answers += await asyncio.to_thread(self.predict, some)
+            return answers
+        finally:
+            self.waiting -= len(texts)
 
 
 def problem(_: Request, error: HTTPException) -> JSONResponse:
@@ -102,18 +102,21 @@ async def body_of(request: Request) -> bytes:
 def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     """The web application that serves one model folder, else ModelFolderError.
 
-    With a token, all but `/ping` asks for `Authorization: Bearer …`.
+    With a token, all but `/ping` asks for `Authorization: Bearer …`. While `app.state.draining`,
+    `/ping` fails and each connection is closed behind its answer.
     """
     predictor = Predictor(folder)
     batcher, registry = Batcher(predictor), prometheus.CollectorRegistry()
     here = {"namespace": "gpt2news", "registry": registry}
     answered = prometheus.Counter("answers_total", "Texts", ["topic", "answered"], **here)
     seconds = prometheus.Histogram("request_seconds", "Until the answer", ["status"], **here)
-    prometheus.Gauge("waiting_texts", "In the queue", **here).set_function(batcher.waiting)
+    waiting = prometheus.Gauge("waiting_texts", "Without an answer yet", **here)
+    waiting.set_function(lambda: batcher.waiting)
     # No scripts from elsewhere, no redirect to whatever `Host` says.
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
     app.openapi = json.loads(Path(__file__).with_name("openapi.json").read_text("utf-8")).copy
     app.exception_handler(HTTPException)(problem)
+    app.state.draining, parser = False, asyncio.Semaphore(1)
 
     @app.middleware("http")
     async def each(request: Request, call_next) -> Response:
@@ -122,13 +125,18 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         request.state.texts = 0
         given = request.headers.get("authorization", "").encode()
         known = not token or hmac.compare_digest(given, f"Bearer {token}".encode())
-        if known or request.url.path == "/ping":
+        if {"content-length", "transfer-encoding"} <= {*request.headers}:
+            # A proxy may go by the one and we by the other: a request could hide in the body.
+            answer = problem(request, HTTPException(400, "two lengths of one body", CLOSE))
+        elif known or request.url.path == "/ping":
             answer = await call_next(request)
         else:
             scheme = {"WWW-Authenticate": "Bearer"}
             answer = problem(request, HTTPException(401, "a bearer token is needed", scheme))
         spent = time.perf_counter() - began
         answer.headers["X-Request-Id"] = number
+        if app.state.draining:
+            answer.headers.update(CLOSE)
         if request.url.path.endswith("/invocations"):
             seconds.labels(answer.status_code).observe(spent)
             line = "request %s: %d, %d texts, %.0f ms"
@@ -136,8 +144,10 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         return answer
 
     @app.get("/ping")
-    def ping() -> dict:
+    async def ping() -> dict:
         """Ready to answer."""
+        if app.state.draining:
+            raise HTTPException(503, "shutting down")
         return {"status": "ok", "model": predictor.model_file, "topics": predictor.topics}
 
     @app.get("/metrics")
@@ -146,6 +156,12 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         shown = prometheus.generate_latest(registry)
         return Response(shown, media_type=prometheus.CONTENT_TYPE_LATEST)
 
+    async def texts_in(raw: bytes, asked: str | None) -> tuple[list[str], bool]:
+        if len(raw) <= SMALL:
+            return messages.read(raw, asked, MAX_TEXTS)
+        async with parser:  # one at a time; others are answered meanwhile
+            return await asyncio.to_thread(messages.read, raw, asked, MAX_TEXTS)
+
     @app.post("/endpoints/{name}/invocations")  # the address that boto3's invoke_endpoint calls
     @app.post("/invocations")
     async def invocations(request: Request) -> Response:
@@ -153,21 +169,12 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         asked = request.headers.get("content-type")
         try:
             raw = await asyncio.wait_for(body_of(request), BODY_SECONDS)
-            texts, single = messages.read(raw, asked)
-            if len(texts) > MAX_TEXTS:
-                many = f"{len(texts)} texts; at most {MAX_TEXTS} a request"
-                raise messages.BadRequestError(many)
+            texts, single = await texts_in(raw, asked)
             request.state.texts = len(texts)
             answers = await batcher.answer(texts)
-        except asyncio.TimeoutError:
-            raise HTTPException(408, f"the body did not come in {BODY_SECONDS} s") from None
-        except messages.UnknownTypeError as error:
-            raise HTTPException(415, str(error)) from error
-        except messages.BadRequestError as error:
-            raise HTTPException(422, f"bad request: {error}") from error
-        except BusyError as error:
-            busy = f"busy, try again in a second: {error}"
-            raise HTTPException(429, busy, {"Retry-After": "1"}) from error
+        except tuple(PROBLEMS) as error:
+            status, says, headers = PROBLEMS[type(error)]
+            raise HTTPException(status, says.format(error), headers) from error
         for answer in answers:
             answered.labels(answer.topic, answer.answered).inc()
         content, kind = messages.write(answers, single, request.headers.get("accept"), asked)
@@ -176,11 +183,21 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     return app
 
 
-def serve(folder: str | Path, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests in flight are finished. Token: GPT2NEWS_TOKEN."""
-    import uvicorn
+class Server(uvicorn.Server):
+    """uvicorn's, which after SIGTERM goes on for DRAIN_SECONDS, so that no client is cut off."""
 
+    def handle_exit(self, sig, frame):
+        state, loop, stop = self.config.app.state, asyncio.get_running_loop(), super().handle_exit
+        if sig == signal.SIGTERM and not state.draining:
+            state.draining = True
+            loop.call_soon_threadsafe(loop.call_later, DRAIN_SECONDS, stop, sig, frame)
+        else:
+            stop(sig, frame)
+
+
+def serve(folder: str | Path, host: str, port: int, token: str | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests in flight are finished."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    app = make_app(folder, os.environ.get("GPT2NEWS_TOKEN"))
-    wait = {"timeout_graceful_shutdown": 30, "timeout_keep_alive": 30}
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, **wait)
+    app = make_app(folder, token)
+    options = {"log_level": "error", "access_log": False, "http": "h11", "ws": "none"}
+    Server(uvicorn.Config(app, host, port, **options, **LIMITS)).run()

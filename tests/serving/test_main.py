@@ -96,3 +96,18 @@ def test_a_terminal_that_cannot_draw_the_bar(exported):
     done = subprocess.run(command, capture_output=True, env=narrow)
     assert done.returncode == 0, done.stderr
     assert b"?" in done.stdout
+
+
+@pytest.mark.parametrize("token", ["", " \n"])
+def test_an_empty_token_is_not_served_openly(exported, token, capsys, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_TOKEN", token)
+    assert cli.main(["serve", "--model", str(exported)]) == 2
+    assert "GPT2NEWS_TOKEN is empty" in capsys.readouterr().err
+
+
+def test_a_line_break_behind_the_token_is_no_part_of_it(exported, monkeypatch):
+    given = []
+    monkeypatch.setattr("newsserve.server.serve", lambda *arguments: given.append(arguments))
+    monkeypatch.setenv("GPT2NEWS_TOKEN", "wolf-quay\n")
+    assert cli.main(["serve", "--model", str(exported)]) == 0
+    assert given[0][-1] == "wolf-quay"

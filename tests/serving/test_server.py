@@ -236,7 +236,7 @@ def test_a_body_without_end_is_refused_before_it_has_all_come(client):
 def test_too_many_texts_are_refused(client):
     answer = client.post("/invocations", json=["bank"] * (MAX_TEXTS + 1))
     assert answer.status_code == 422
-    assert "257 texts; at most 256 a request" in answer.json()["detail"]
+    assert "more than 256 texts in a request" in answer.json()["detail"]
     assert len(client.post("/invocations", json=["bank"] * MAX_TEXTS).json()) == MAX_TEXTS
 
 
@@ -263,6 +263,51 @@ def test_a_token_is_asked_for(exported):
         )
 
 
+def test_two_lengths_of_one_body_are_refused(client):
+    headers = {"content-length": "16", "transfer-encoding": "chunked"}
+    answer = client.post("/invocations", content=b'{"text": "bank"}', headers=headers)
+    assert (answer.status_code, answer.headers["connection"]) == (400, "close")
+
+
+def test_nothing_redirects_and_nothing_loads_scripts(client):
+    for path in ("/ping/", "/docs", "/redoc"):
+        answer = client.get(path, headers={"host": "evil.example"}, follow_redirects=False)
+        assert answer.status_code == 404
+        assert "evil" not in str(answer.headers) + answer.text
+
+
+def test_a_drain_fails_readiness_and_closes_behind_each_answer(exported):
+    app = make_app(exported)
+    with TestClient(app) as client:
+        assert "connection" not in client.get("/ping").headers
+        app.state.draining = True
+        assert client.get("/ping").status_code == 503
+        answer = client.post("/invocations", json={"text": "bank"})
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
+def test_tiny_rows_are_refused_before_they_are_looked_at(client):
+    for kind, body in {
+        "json": b"[" + b'"",' * 600_000 + b'""]',
+        "jsonlines": b'""\n' * 600_000,
+    }.items():
+        began = time.monotonic()
+        headers = {"content-type": f"application/{kind}"}
+        answer = client.post("/invocations", content=body, headers=headers)
+        assert answer.status_code == 422
+        assert "more than 256 texts in a request" in answer.json()["detail"]
+        assert time.monotonic() - began < 2
+
+
+def test_one_word_of_two_megabytes_is_cut_before_it_is_tokenised(exported):
+    predictor = Predictor(exported)
+    began = time.monotonic()
+    ids, truncated = predictor.encode("7" * 1_900_000)
+    assert (len(ids), truncated) == (24, True)
+    assert ids == predictor.encode("7" * 2000)[0]
+    assert time.monotonic() - began < 1
+
+
 def test_metrics_count_what_was_asked(exported):
     with TestClient(make_app(exported)) as client:
         client.post("/invocations", json={"texts": TEXTS})
@@ -284,24 +329,23 @@ def test_the_log_has_the_number_and_never_the_text(client, caplog):
     assert "xylophone" not in caplog.text
 
 
-def test_who_waits_runs_together_and_too_many_are_sent_away():
-    """The first text runs alone; the ten that come meanwhile make one batch of eight and one of
-    two; the eleventh finds the queue full."""
-    batches, gate = [], threading.Event()
+def test_too_many_are_sent_away():
+    """Eleven texts have a place; who comes then is told so, and the others are answered."""
+    began, gate = [], threading.Event()
 
     def predict(texts):
-        batches.append(list(texts))
+        began.append(1)
         assert gate.wait(10)
         return [text.upper() for text in texts]
 
     async def main():
-        batcher = Batcher(predict, size=8, limit=10)
+        batcher = Batcher(predict, size=8, limit=11)
         first = asyncio.create_task(batcher.answer(["first"]))
-        while not batches:
+        while not began:
             await asyncio.sleep(0.01)
         others = [asyncio.create_task(batcher.answer([f"t{i}"])) for i in range(10)]
         await asyncio.sleep(0)
-        with pytest.raises(BusyError, match="10 texts are waiting"):
+        with pytest.raises(BusyError, match="11 texts are waiting"):
             await batcher.answer(["one too many"])
         gate.set()
         return [
@@ -310,7 +354,32 @@ def test_who_waits_runs_together_and_too_many_are_sent_away():
         ]
 
     assert run(main()) == ["FIRST", *(f"T{i}" for i in range(10))]
-    assert [len(batch) for batch in batches] == [1, 8, 2]
+
+
+def test_one_text_does_not_wait_behind_hundreds():
+    """Two requests of 100 texts are in work when one text comes; 32 of theirs are before it."""
+    batches = []
+
+    def predict(texts):
+        batches.append(list(texts))
+        time.sleep(0.01)
+        return texts
+
+    async def main():
+        batcher = Batcher(predict)
+        large = [
+            asyncio.create_task(batcher.answer([f"{name}{i}" for i in range(100)])) for name in "ab"
+        ]
+        while len(batches) < 2:
+            await asyncio.sleep(0.001)
+        seen = len(batches)
+        assert await batcher.answer(["one"]) == ["one"]
+        waited = len(batches) - seen
+        return waited, [await task for task in large]
+
+    waited, answers = run(main())
+    assert waited <= 3
+    assert answers == [[f"{name}{i}" for i in range(100)] for name in "ab"]
 
 
 def test_a_failing_batch_reaches_its_callers_and_the_next_runs():
