@@ -36,7 +36,7 @@ def running_server(folder: Path, timeout: float = 60) -> Iterator[str]:
             time.sleep(0.1)
         yield address
     finally:
-        process.terminate()
+        process.kill()  # it would go on for a while after SIGTERM
         process.communicate(timeout=60)
 
 
