@@ -27,9 +27,9 @@ from newsserve.predictor import Answer, Model, Predictor
 
 MAX_BODY = 2_000_000
 MAX_TEXTS = 256
-SMALL = 64_000  # bytes; so small a body is read on the spot
+SMALL = 64_000  # bytes of a body that is read on the spot
 BODY_SECONDS = 15
-DRAIN_SECONDS = 5  # of answering after SIGTERM: so long clients may take to find out
+DRAIN_SECONDS = 5  # after SIGTERM, for clients to find out
 # deploy/haproxy.cfg has what uvicorn has no setting for.
 LIMITS = {
     "limit_concurrency": 512,
@@ -46,7 +46,7 @@ class BusyError(RuntimeError):
     """More texts are waiting than may."""
 
 
-# An error in answering: its status, what is said, headers.
+# Of an error: status, what is said, headers.
 PROBLEMS = {
     asyncio.TimeoutError: (408, f"no whole body in {BODY_SECONDS} s", CLOSE),
     messages.UnknownTypeError: (415, "{}", None),
@@ -75,8 +75,8 @@ class Batcher:
         try:
             answers = []
             for start in range(0, len(texts), self.size):
+                some = texts[start : start + self.size]
                 async with self.turn:
-                    some = texts[start : start + self.size]
                     answers += await asyncio.to_thread(self.predict, some)
             return answers
         finally:
@@ -103,14 +103,14 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     """The web application that serves one model folder, else ModelFolderError.
 
     With a token, all but `/ping` asks for `Authorization: Bearer …`. While `app.state.draining`,
-    `/ping` fails and each connection is closed behind its answer.
+    `/ping` fails and each answer ends its connection.
     """
     predictor = Predictor(folder)
     batcher, registry = Batcher(predictor), prometheus.CollectorRegistry()
     here = {"namespace": "gpt2news", "registry": registry}
     answered = prometheus.Counter("answers_total", "Texts", ["topic", "answered"], **here)
     seconds = prometheus.Histogram("request_seconds", "Until the answer", ["status"], **here)
-    waiting = prometheus.Gauge("waiting_texts", "Without an answer yet", **here)
+    waiting = prometheus.Gauge("waiting_texts", "Not yet answered", **here)
     waiting.set_function(lambda: batcher.waiting)
     # No scripts from elsewhere, no redirect to whatever `Host` says.
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -126,7 +126,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         given = request.headers.get("authorization", "").encode()
         known = not token or hmac.compare_digest(given, f"Bearer {token}".encode())
         if {"content-length", "transfer-encoding"} <= {*request.headers}:
-            # A proxy may go by the one and we by the other: a request could hide in the body.
+            # A proxy may go by the other one: a request could hide in the body.
             answer = problem(request, HTTPException(400, "two lengths of one body", CLOSE))
         elif known or request.url.path == "/ping":
             answer = await call_next(request)
@@ -159,7 +159,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     async def texts_in(raw: bytes, asked: str | None) -> tuple[list[str], bool]:
         if len(raw) <= SMALL:
             return messages.read(raw, asked, MAX_TEXTS)
-        async with parser:  # one at a time; others are answered meanwhile
+        async with parser:  # others are answered meanwhile
             return await asyncio.to_thread(messages.read, raw, asked, MAX_TEXTS)
 
     @app.post("/endpoints/{name}/invocations")  # the address that boto3's invoke_endpoint calls
@@ -184,7 +184,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which after SIGTERM goes on for DRAIN_SECONDS, so that no client is cut off."""
+    """uvicorn's, which goes on for DRAIN_SECONDS after SIGTERM."""
 
     def handle_exit(self, sig, frame):
         state, loop, stop = self.config.app.state, asyncio.get_running_loop(), super().handle_exit
@@ -196,7 +196,7 @@ class Server(uvicorn.Server):
 
 
 def serve(folder: str | Path, host: str, port: int, token: str | None = None) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests in flight are finished."""
+    """Serve until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     app = make_app(folder, token)
     options = {"log_level": "error", "access_log": False, "http": "h11", "ws": "none"}
