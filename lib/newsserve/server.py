@@ -30,7 +30,7 @@ MAX_TEXTS = 256
 SMALL = 64_000  # bytes of a body that is read on the spot
 BODY_SECONDS = 15
 DRAIN_SECONDS = 5  # after SIGTERM, for clients to find out
-# deploy/haproxy.cfg has what uvicorn has no setting for.
+# deploy/haproxy.cfg has what uvicorn lacks.
 LIMITS = {
     "limit_concurrency": 512,
     "backlog": 128,
@@ -59,8 +59,8 @@ PROBLEMS = {
 class Batcher:
     """`await batcher.answer(texts)`: the answers of `predict(texts)`, run in a thread.
 
-    In the order of asking, and `size` texts a turn, so that no text waits behind hundreds of
-    another's. At most `limit` texts may wait.
+    In the order of asking, `size` texts a turn: no text waits behind hundreds of another's. At most
+    `limit` texts may wait.
     """
 
     def __init__(self, predict: Model, size: int = 16, limit: int = 1024):
