@@ -26,7 +26,7 @@ ALLOWED = {
 # The command gathers what the others offer; it imports them when it is called, none at its head.
 COMMAND = LIB / "newsreport" / "__main__.py"
 REACHED = {
-    *("newsserve.__main__", "newscloud.__main__", "newscloud.cleanup"),
+    *("newsserve.__main__", "newscloud.commands", "newscloud.cleanup"),
     *("gpt2news.run", "gpt2news.explore"),
 }
 

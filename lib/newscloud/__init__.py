@@ -11,7 +11,6 @@ from newscloud.account import (
     require,
 )
 from newscloud.cleanup import inventory
-from newscloud.endpoints import endpoint
 from newscloud.jobs import train
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "SageMakerError",
     "connect",
     "dollars",
-    "endpoint",
     "image_uri",
     "inventory",
     "preflight",

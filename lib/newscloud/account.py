@@ -78,8 +78,8 @@ class Account:
     client: Callable  # "sagemaker" gives boto3's client of it, always the same one
 
 
-def connect() -> Account:
-    """Session and region as boto3 finds them, SAGEMAKER_ROLE, SAGEMAKER_BUCKET.
+def connect(region: str = "") -> Account:
+    """Session and, where none is named, region as boto3 finds them, SAGEMAKER_ROLE, _BUCKET.
 
     Raises:
         SageMakerError: boto3 is not installed, or AWS_PROFILE names no profile.
@@ -91,10 +91,26 @@ def connect() -> Account:
         says = "boto3 is not installed: pip install 'gpt2-news[sagemaker]'"
         raise SageMakerError(says) from error
     with explained():
-        session = boto3.Session()
+        session = boto3.Session(region_name=region or None)
     client = lru_cache(partial(session.client, config=Config(connect_timeout=10)))
     role, bucket = os.environ.get("SAGEMAKER_ROLE", ""), os.environ.get("SAGEMAKER_BUCKET", "")
     return Account(session.region_name or "", role, bucket, client)
+
+
+def everywhere() -> list[Account]:
+    """An account for each region that may hold something of ours; the usual one first."""
+    here = connect()
+    china = here.region.startswith("cn-")
+    others = [name for name in REGISTRIES if name.startswith("cn-") == china]
+    return [here, *(connect(name) for name in others if name != here.region)]
+
+
+@lru_cache
+def tags(aws: Account) -> list[dict[str, str]]:
+    """What all that we make carries: the project, and who made it (a user, a role's session)."""
+    arn = aws.client("sts").get_caller_identity()["Arn"]
+    who = re.split("[/:]", arn)[-1]
+    return [{"Key": "project", "Value": "gpt2-news"}, {"Key": "owner", "Value": who}]
 
 
 def image_uri(region: str, image: str) -> str:

@@ -5,16 +5,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from newscloud.account import Account, SageMakerError, aws_errors, explain
+from newscloud.account import Account, SageMakerError, aws_errors, explain, tags
 
-# By these all that we make is found again.
 PROJECT = "gpt2-news"
-TAGS = [{"Key": "project", "Value": PROJECT}]
 # kind -> the verb that ends it, in the order in which they must go: AWS wants no configuration
 # deleted under an endpoint.
 KINDS = {
@@ -51,9 +49,12 @@ def call(aws: Account, verb: str, kind: str, name: str) -> dict:
     return operation(**{f"{_key(kind)}Name": name})
 
 
-def inventory(aws: Account, name: str = PROJECT) -> list[Resource]:
-    """Jobs that run, endpoints, configurations and models with `name` in theirs and our tag."""
-    sagemaker = aws.client("sagemaker")
+def inventory(aws: Account, name: str = PROJECT, everyone: bool = False) -> list[Resource]:
+    """Jobs that run, endpoints, configurations and models with `name` in theirs and our tags.
+
+    `everyone`: also what others made with this project in the same account.
+    """
+    sagemaker, wanted = aws.client("sagemaker"), tags(aws)[: 1 if everyone else 2]
     found = []
     for kind in KINDS:
         key = _key(kind)
@@ -64,22 +65,37 @@ def inventory(aws: Account, name: str = PROJECT) -> list[Resource]:
             # A job that has ended costs nothing and cannot be removed.
             if kind == "training job" and status not in ("InProgress", "Stopping"):
                 continue
-            if TAGS[0] in sagemaker.list_tags(ResourceArn=arn)["Tags"]:
+            carried = sagemaker.list_tags(ResourceArn=arn)["Tags"]
+            if all(tag in carried for tag in wanted):
                 found.append(Resource(kind, entry[f"{key}Name"], status))
     return found
 
 
-def remove(aws: Account, name: str) -> None:
+def by_hand(aws: Account, found: list[Resource]) -> str:
+    """The commands that remove what was found."""
+    lines = []
+    for each in found:
+        kind = each.kind.replace(" ", "-")
+        what = f"{KINDS[each.kind]}-{kind} --{kind}-name {each.name}"
+        lines.append(f"  aws sagemaker {what} --region {aws.region}")
+    return "\n".join(lines)
+
+
+def remove(aws: Account, name: str, everyone: bool = False) -> None:
     """Stop or delete all that is called `name`; returns when AWS lists nothing of it any more.
 
     Raises:
-        SageMakerError: something is left after `LONGEST` seconds.
+        SageMakerError: something is left after `LONGEST` seconds, or the sign-in has expired;
+            with the commands that remove it.
     """
     deadline, pause, refused = time.monotonic() + LONGEST, 0, ""
-    while time.monotonic() < deadline:
+    left = [Resource(kind, name, "") for kind in KINDS]
+    while time.monotonic() < deadline and "has expired" not in refused:
         try:
-            left = [each for each in inventory(aws, name) if each.name == name]
+            left = [each for each in inventory(aws, name, everyone) if each.name == name]
             if not left:
+                with suppress(*aws_errors()):  # it would find nothing to delete
+                    aws.client("scheduler").delete_schedule(Name=name)
                 print(f"{name}: nothing of it is left running")
                 return
             # One kind at a time; what goes already is waited for.
@@ -95,9 +111,10 @@ def remove(aws: Account, name: str) -> None:
                 print(f"{name}: {refused}; trying again")
         time.sleep(pause)
         pause = min(pause + 1, 15)
-    way_out = "Run `gpt2news sagemaker cleanup`, or delete it in the SageMaker console, now"
     why = refused or "it is still there"
-    raise SageMakerError(f"{name} is NOT removed, and may cost money ({why}). {way_out}.")
+    way_out = "Run `gpt2news sagemaker cleanup`, delete it in SageMaker's console, or say"
+    says = f"{name} is NOT removed, and may cost money ({why}). {way_out}"
+    raise SageMakerError(f"{says}\n{by_hand(aws, left)}")
 
 
 @contextmanager
@@ -108,7 +125,7 @@ def guard(aws: Account, name: str) -> Iterator[None]:
     cell takes too long. Raises what `remove` raises.
     """
     watch = subprocess.Popen(
-        [sys.executable, "-m", "newscloud", "watch", name],
+        [sys.executable, "-m", "newsreport", "sagemaker", "watch", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A training job: pack the library, upload the splits, start, follow, fetch the model."""
+"""A training job: pack the library, upload the splits, submit, follow, fetch the model."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from gpt2news.run import ROOT, Run, atomic
 from newscloud import account
 from newscloud.account import Account, SageMakerError
-from newscloud.cleanup import PROJECT, TAGS, call, guard, new_name
+from newscloud.cleanup import PROJECT, call, guard, new_name
 
 LIBRARY = Path(__file__).resolve().parents[1]  # the packages beside this one
 DEPLOY = ROOT / "deploy" / "sagemaker"
@@ -18,6 +18,7 @@ LOGS = "/aws/sagemaker/TrainingJobs"
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json", "training.json")
 LARGEST = 8 * 10**9  # bytes that a model may unpack to; the largest GPT-2 takes 6
 POLL = 15.0  # seconds from look to look
+SUBMITTED = "job.json"  # in a run: the job that was started without waiting for it
 
 
 def pack(out: Path, files: dict[str, Path]) -> Path:
@@ -108,27 +109,25 @@ def request(
         "StoppingCondition": limits,
         "EnableManagedSpotTraining": spot,
         "CheckpointConfig": {"S3Uri": f"{here}/checkpoints/", "LocalPath": "/opt/ml/checkpoints"},
-        "Tags": TAGS,
+        "Tags": account.tags(aws),
     }
 
 
-def train(aws: Account, run: Run, settings: dict, **machine) -> dict:
-    """Fine-tune in a training job; leaves the same `model/` folder as a local run.
+def submit(aws: Account, run: Run, settings: dict, name: str = "", **machine) -> str:
+    """Start a training job; returns its name. It ends by itself, after `hours` at most.
 
-    The test part stays at home. Nothing is left running, however it ends.
+    The test part stays at home.
 
     Args:
         settings: the fields of a `finetune.Recipe`; a backbone that is a folder is uploaded.
+        name: of the job; else a new one, which the run remembers until `train` comes back to it.
         machine: `instance` (a type), `instances` (how many), `hours` (at most), and `spot`: use
             spare capacity; it is cheaper, and an interrupted job goes on from its checkpoint.
 
-    Returns:
-        What training.json holds, and `job`: its name, machine, seconds_billed and usd.
-
     Raises:
-        SageMakerError: AWS refused, the job failed, was stopped, or left no whole model.
+        SageMakerError: AWS refused.
     """
-    name, channels = new_name(run.name), ["train", "val"]
+    remember, name, channels = not name, name or new_name(run.name), ["train", "val"]
     uploads = {f"{part}/{part}.csv": run.path("splits", f"{part}.csv") for part in channels}
     # What is not set is left to the job; a folder of this machine means nothing there.
     settings = {key: value for key, value in settings.items() if value is not None}
@@ -140,26 +139,59 @@ def train(aws: Account, run: Run, settings: dict, **machine) -> dict:
             channels.append("backbone")
             del settings["backbone"]
             break
-    wanted = request(aws, name, settings, channels, **machine)
     with account.explained(), tempfile.TemporaryDirectory() as temporary:
+        wanted = request(aws, name, settings, channels, **machine)
         uploads["source/sourcedir.tar.gz"] = pack_source(Path(temporary, "sourcedir.tar.gz"))
         for key, path in uploads.items():
             aws.client("s3").upload_file(str(path), aws.bucket, f"{PROJECT}/{name}/{key}")
         place = account.mask(f"s3://{aws.bucket}/{PROJECT}/{name}/")
         print(f"uploaded {len(uploads)} files to {place}")
-        with guard(aws, name):
-            aws.client("sagemaker").create_training_job(**wanted)
-            job = follow(aws, "training job", name)
+        aws.client("sagemaker").create_training_job(**wanted)
+    if remember:
+        run.write_json(SUBMITTED, {"name": name})
+    return name
+
+
+def fetch(aws: Account, run: Run, name: str) -> dict:
+    """Wait for a job, and leave the same `model/` folder as a local run.
+
+    Returns:
+        What training.json holds, and `job`: its name, machine, seconds_billed and usd.
+
+    Raises:
+        SageMakerError: AWS refused, the job failed, was stopped, or left no whole model.
+    """
+    with account.explained(), tempfile.TemporaryDirectory() as temporary:
+        job = follow(aws, "training job", name)
         uri, archive = job["ModelArtifacts"]["S3ModelArtifacts"], Path(temporary, "model.tar.gz")
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         with account.explained(f"the job left no model that we can fetch at {uri}: "):
             aws.client("s3").download_file(bucket, key, str(archive))
         unpack(archive, run.path("model"))
-    seconds = job.get("BillableTimeInSeconds", 0)
-    facts = {"name": name, "instances": 1, "spot": True, **machine, "seconds_billed": seconds}
-    facts["usd"] = account.cost(facts["instance"], seconds / 3600, facts["instances"])
+    machine, seconds = job["ResourceConfig"], job.get("BillableTimeInSeconds", 0)
+    facts = {"name": name, "instance": machine["InstanceType"]}
+    facts |= {"instances": machine["InstanceCount"], "spot": job["EnableManagedSpotTraining"]}
+    usd = account.cost(facts["instance"], seconds / 3600, facts["instances"])
     training = json.loads(run.path("model", "training.json").read_text(encoding="utf-8"))
-    return training | {"job": facts}
+    return training | {"job": {**facts, "seconds_billed": seconds, "usd": usd}}
+
+
+def train(aws: Account, run: Run, settings: dict, **machine) -> dict:
+    """Fine-tune in a training job, or come back to the one that the run has submitted.
+
+    Takes what `submit` takes, returns and raises what `fetch` does. Nothing is left running,
+    however it ends, but for a submitted job when this end is interrupted.
+    """
+    note = run.path(SUBMITTED)
+    if not note.exists():
+        name = new_name(run.name)
+        with guard(aws, name):
+            return fetch(aws, run, submit(aws, run, settings, name, **machine))
+    name = json.loads(note.read_text(encoding="utf-8"))["name"]
+    print(f"coming back to {name}; for a new job delete {note.name}")
+    training = fetch(aws, run, name)
+    note.unlink()
+    return training
 
 
 def follow(aws: Account, kind: str, name: str, minutes: float = math.inf) -> dict:

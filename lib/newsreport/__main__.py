@@ -42,7 +42,7 @@ def _backbone(args: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line: what is run here, and what newsserve and newscloud add to it."""
-    from newscloud import __main__ as cloud
+    from newscloud import commands as cloud
     from newsserve import __main__ as serving
 
     main_parser = argparse.ArgumentParser(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -35,11 +36,34 @@ def refusal_in_xml(code: str, says: str, status: int = 400) -> Reply:
 
 
 @lru_cache
-def client(service: str):
+def client(service: str, region: str = REGION):
     """A boto3 client of the tests' own; address and dummy keys are in the environment by then."""
     import boto3
 
-    return boto3.client(service)
+    return boto3.client(service, region_name=region)
+
+
+# What a training job leaves, in name and content.
+MODEL = {
+    "config.json": b"{}",
+    "model.safetensors": b"weights",
+    "tokenizer.json": b"{}",
+    "training.json": b'{"epochs": 2, "parameters": 7}',
+}
+
+
+def archive(entries: dict[str, bytes] | list[tarfile.TarInfo], path: Path | None = None) -> bytes:
+    """A tar.gz of names and contents, or of entries without content."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as tar:
+        for entry in entries:
+            info = entry if isinstance(entry, tarfile.TarInfo) else tarfile.TarInfo(entry)
+            content = entries[entry] if isinstance(entries, dict) else b""
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    if path:
+        path.write_bytes(raw.getvalue())
+    return raw.getvalue()
 
 
 def exists() -> list[str]:

@@ -100,9 +100,9 @@ def aws(cloud):
 @pytest.fixture
 def make(cloud, aws):
     """`with make(...) as endpoint`, with the shipped model."""
-    import newscloud
+    from cloud.deploy import endpoint
 
-    return partial(newscloud.endpoint, aws, SHIPPED, "my run")
+    return partial(endpoint, aws, SHIPPED, "my run")
 
 
 @pytest.fixture(autouse=True)

@@ -184,7 +184,7 @@ def test_each_known_error_has_a_sentence():
 def test_nothing_heavy_is_loaded():
     """`gpt2news classify` and the guard's process import this package; boto3 comes when used."""
     code = (
-        "import sys, newscloud.__main__\n"
+        "import sys, newscloud.commands\n"
         "heavy = ('boto3', 'numpy', 'pandas', 'torch', 'papermill', 'yaml')\n"
         "print([name for name in heavy if name in sys.modules])"
     )

@@ -51,8 +51,9 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import newscloud
+from gpt2news.run import companion
 newscloud.jobs.POLL = 0.05
-with newscloud.endpoint(newscloud.connect(), Path(sys.argv[1]), "my run"):
+with companion("cloud", "05_deploy").endpoint(newscloud.connect(), Path(sys.argv[1]), "my run"):
     print("up", flush=True)
     sys.stdin.read()
 """

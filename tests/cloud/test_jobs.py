@@ -1,7 +1,6 @@
 """The training job: what goes up, the request, the log, the cost, what comes down, the stop."""
 
 import ast
-import io
 import json
 import os
 import re
@@ -11,10 +10,9 @@ import sys
 import tarfile
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from aws_stand_in import BUCKET, ROLE, client, refusal, reply
+from aws_stand_in import BUCKET, MODEL, ROLE, archive, client, refusal, reply
 
 import newscloud as sagemaker
 from gpt2news.run import ROOT, Run
@@ -28,26 +26,7 @@ SETTINGS = {
     "pooling": "last",
     "seed": 0,
 }
-MODEL = {
-    "config.json": b"{}",
-    "model.safetensors": b"weights",
-    "tokenizer.json": b"{}",
-    "training.json": b'{"epochs": 2, "parameters": 7}',
-}
 GPU = {"instance": "ml.g4dn.xlarge"}
-
-
-def archive(entries: dict[str, bytes] | list[tarfile.TarInfo], path: Path | None = None) -> bytes:
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w:gz") as tar:
-        for entry in entries:
-            info = entry if isinstance(entry, tarfile.TarInfo) else tarfile.TarInfo(entry)
-            content = entries[entry] if isinstance(entries, dict) else b""
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    if path:
-        path.write_bytes(raw.getvalue())
-    return raw.getvalue()
 
 
 @pytest.fixture
@@ -107,7 +86,8 @@ def test_a_job_end_to_end(finished, aws, run, capsys):
         "LocalPath": "/opt/ml/checkpoints",
     }
     assert request["ResourceConfig"]["InstanceType"] == "ml.g4dn.xlarge"
-    assert request["Tags"] == [{"Key": "project", "Value": "gpt2-news"}]
+    tags = [{"Key": "project", "Value": "gpt2-news"}, {"Key": "owner", "Value": "moto"}]
+    assert request["Tags"] == tags
     assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == ["train", "val"]
     given = {key: json.loads(value) for key, value in request["HyperParameters"].items()}
     assert SETTINGS.items() <= given.items()
@@ -118,6 +98,16 @@ def test_a_job_end_to_end(finished, aws, run, capsys):
     assert not any("test" in key for key in up), "the test part stays at home"
     assert f"{name}: Completed" in capsys.readouterr().out
     assert sagemaker.inventory(aws) == []
+
+
+def test_a_run_comes_back_to_the_job_that_it_has_submitted(finished, aws, run, capsys):
+    name = jobs.submit(aws, run, SETTINGS, **GPU)
+    training = sagemaker.train(aws, run, SETTINGS, **GPU)
+    assert training["job"]["name"] == name
+    assert len(finished.called("CreateTrainingJob")) == 1
+    assert f"coming back to {name}" in capsys.readouterr().out
+    assert not run.path(jobs.SUBMITTED).exists()
+    assert sagemaker.train(aws, run, SETTINGS, **GPU)["job"]["name"] != name, "a new job"
 
 
 def test_a_local_backbone_is_uploaded_as_a_channel(finished, aws, run, tmp_path):
@@ -297,8 +287,13 @@ def running(cloud):
 
 
 def test_ctrl_c_stops_the_job(running, aws, run, interruptible):
-    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    goes_on = running.after["CreateTrainingJob"]
+
+    def interrupt_soon(body):
+        goes_on(body)
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    running.after["CreateTrainingJob"] = interrupt_soon
     with pytest.raises(KeyboardInterrupt):
         sagemaker.train(aws, run, SETTINGS, **GPU)
     assert len(running.called("StopTrainingJob")) == 1

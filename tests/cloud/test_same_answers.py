@@ -11,8 +11,8 @@ import httpx
 import pytest
 from aws_stand_in import SHIPPED
 
+from cloud.deploy import pack_model
 from gpt2news.run import ROOT, companion
-from newscloud.endpoints import pack_model
 
 running_server = companion("server", "05_deploy").running_server
 pytestmark = pytest.mark.skipif(

@@ -1,4 +1,4 @@
-"""An endpoint that cannot outlive its block."""
+"""Chapter 05 at SageMaker: an endpoint that cannot outlive its block."""
 
 import json
 import tempfile
@@ -6,15 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from statistics import median
 
-from newscloud.account import SERVING_IMAGE, Account, cost, explained, image_uri
-from newscloud.cleanup import PROJECT, TAGS, guard, new_name
+from newscloud.account import SERVING_IMAGE, Account, cost, explained, image_uri, tags
+from newscloud.cleanup import PROJECT, guard, new_name
 from newscloud.jobs import DEPLOY, LIBRARY, follow, pack
 
 SERVED = ("__init__.py", "folder.py", "predictor.py", "messages.py")  # of newsserve
-SERVERLESS = 0.00004  # US dollars for a second of answering, with 2 GB of memory
+SERVERLESS = 0.00002  # US dollars for a second of answering with 1 GB of memory
 MINUTES = 30.0  # that an endpoint may take to get healthy
 
 
@@ -25,6 +26,7 @@ class Endpoint:
     aws: Account
     name: str
     instance: str
+    memory: int  # MB of a serverless one
     began: float  # `time.monotonic()` when it was asked for
     ready: float  # seconds until it was healthy
     calls: list[float] = field(default_factory=list)  # milliseconds of each
@@ -56,19 +58,28 @@ class Endpoint:
         """US dollars so far: of an instance since the request, else of the answers."""
         if self.instance:
             return cost(self.instance, (time.monotonic() - self.began) / 3600)
-        return SERVERLESS * sum(self.calls) / 1000
+        return SERVERLESS * self.memory / 1024 * sum(self.calls) / 1000
 
 
 @contextmanager
 def endpoint(
-    aws: Account, folder: Path, run: str, *, instance: str = "", image: str = SERVING_IMAGE
+    aws: Account,
+    folder: Path,
+    run: str,
+    *,
+    instance: str = "",
+    image: str = SERVING_IMAGE,
+    minutes: float = 120,
 ) -> Iterator[Endpoint]:
     """Model, configuration and endpoint for the length of a block; all three go at its end.
+
+    Before it is made, AWS is told to delete it: what cannot be scheduled is not made.
 
     Args:
         folder: chapter 05's `onnx/`.
         run: goes into the endpoint's name.
         instance, image: as `preflight` takes them.
+        minutes: after which AWS deletes the endpoint, should this machine be gone.
 
     Raises:
         SageMakerError: AWS refused, it did not get healthy, or could not be deleted.
@@ -82,27 +93,50 @@ def endpoint(
             "SAGEMAKER_PROGRAM": "inference.py",
             "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
             "SAGEMAKER_REGION": aws.region,
+            "SAGEMAKER_MODEL_SERVER_WORKERS": "1",  # each would load the model
         },
     }
+    memory = 4096 if image == SERVING_IMAGE else 2048  # MB; AWS's image brings torch
     variant = {"VariantName": "all", "ModelName": name}
     if instance:
         variant |= {"InstanceType": instance, "InitialInstanceCount": 1}
     else:
-        variant["ServerlessConfig"] = {"MemorySizeInMB": 2048, "MaxConcurrency": 2}
+        variant["ServerlessConfig"] = {"MemorySizeInMB": memory, "MaxConcurrency": 2}
     with explained(), guard(aws, name):
         with tempfile.TemporaryDirectory() as temporary:
             archive = pack_model(folder, Path(temporary, "model.tar.gz"))
             aws.client("s3").upload_file(str(archive), aws.bucket, key)
-        sagemaker = aws.client("sagemaker")
+        delete_later(aws, name, minutes)
+        sagemaker, ours = aws.client("sagemaker"), {"Tags": tags(aws)}
         sagemaker.create_model(
-            ModelName=name, PrimaryContainer=container, ExecutionRoleArn=aws.role, Tags=TAGS
+            ModelName=name, PrimaryContainer=container, ExecutionRoleArn=aws.role, **ours
         )
         sagemaker.create_endpoint_config(
-            EndpointConfigName=name, ProductionVariants=[variant], Tags=TAGS
+            EndpointConfigName=name, ProductionVariants=[variant], **ours
         )
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=TAGS)
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, **ours)
         follow(aws, "endpoint", name, MINUTES)
-        yield Endpoint(aws, name, instance, began, time.monotonic() - began)
+        yield Endpoint(aws, name, instance, memory, began, time.monotonic() - began)
+
+
+def delete_later(aws: Account, name: str, minutes: float) -> None:
+    """Have AWS delete the endpoint `name` in so many minutes, whatever becomes of this machine.
+
+    The schedule (EventBridge Scheduler) runs once, with the role of the jobs, and is gone then.
+    """
+    at = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+    partition = "aws-cn" if aws.region.startswith("cn-") else "aws"
+    aws.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        ActionAfterCompletion="DELETE",
+        Target={
+            "Arn": f"arn:{partition}:scheduler:::aws-sdk:sagemaker:deleteEndpoint",
+            "RoleArn": aws.role,
+            "Input": json.dumps({"EndpointName": name}),
+        },
+    )
 
 
 def pack_model(folder: Path, out: Path) -> Path:

@@ -5,13 +5,15 @@ import os
 import signal
 import tarfile
 import threading
+from datetime import datetime, timezone
 
 import pytest
-from aws_stand_in import BUCKET, ROLE, SHIPPED, exists, refusal
+from aws_stand_in import BUCKET, ROLE, SHIPPED, client, exists, refusal
+from botocore.exceptions import ClientError
 
 import newscloud as sagemaker
-from newscloud import endpoints
-from newscloud.endpoints import pack_model
+from cloud import deploy
+from cloud.deploy import pack_model
 
 TEXT = "The striker scored twice in the cup final."
 pytestmark = pytest.mark.skipif(
@@ -48,7 +50,7 @@ def test_an_endpoint_end_to_end(cloud, make, instance, capsys):
     if instance:
         assert (variant["InstanceType"], variant["InitialInstanceCount"]) == ("ml.m5.large", 1)
     else:
-        assert variant["ServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 2}
+        assert variant["ServerlessConfig"] == {"MemorySizeInMB": 4096, "MaxConcurrency": 2}
     (model,) = cloud.called("CreateModel")
     assert model["ExecutionRoleArn"] == ROLE
     assert (
@@ -57,9 +59,51 @@ def test_an_endpoint_end_to_end(cloud, make, instance, capsys):
     )
     assert "huggingface-pytorch-inference" in model["PrimaryContainer"]["Image"]
     for operation in ("CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
-        assert cloud.called(operation)[0]["Tags"] == [{"Key": "project", "Value": "gpt2-news"}]
+        tags = [{"Key": "project", "Value": "gpt2-news"}, {"Key": "owner", "Value": "moto"}]
+        assert cloud.called(operation)[0]["Tags"] == tags
     order = [name for name, _ in cloud.calls if name.startswith("Delete")]
     assert order == ["DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"]
+
+
+def test_one_worker_for_awss_image_and_half_the_memory_for_ours(cloud, make):
+    with make(image="123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"):
+        pass
+    (config,), (model,) = cloud.called("CreateEndpointConfig"), cloud.called("CreateModel")
+    assert config["ProductionVariants"][0]["ServerlessConfig"]["MemorySizeInMB"] == 2048
+    environment = model["PrimaryContainer"]["Environment"]
+    assert environment["SAGEMAKER_MODEL_SERVER_WORKERS"] == "1"
+
+
+def test_aws_is_told_to_delete_it_before_it_is_made(cloud, make):
+    """So a laptop that dies costs two hours of it at most."""
+    scheduler, seen = client("scheduler"), []
+
+    def look(body):
+        seen.append(scheduler.get_schedule(Name=body["EndpointName"]))
+
+    cloud.after["CreateEndpoint"] = look
+    now = datetime.now(timezone.utc)
+    with make(minutes=90) as endpoint:
+        (there,) = seen
+        target = there["Target"]
+        assert target["Arn"] == "arn:aws:scheduler:::aws-sdk:sagemaker:deleteEndpoint"
+        assert json.loads(target["Input"]) == {"EndpointName": endpoint.name}
+        assert target["RoleArn"] == ROLE
+        assert there["ActionAfterCompletion"] == "DELETE"
+        at = datetime.strptime(there["ScheduleExpression"], "at(%Y-%m-%dT%H:%M:%S)")
+        assert 89 < (at.replace(tzinfo=timezone.utc) - now).total_seconds() / 60 < 91
+    assert scheduler.list_schedules()["Schedules"] == [], "it has nothing to do any more"
+
+
+def test_what_cannot_be_scheduled_is_not_made(cloud, make, monkeypatch):
+    def refuse(aws, name, minutes):
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "x")
+
+    monkeypatch.setattr(deploy, "delete_later", refuse)
+    with pytest.raises(sagemaker.SageMakerError, match="AccessDenied"), make():
+        pytest.fail("nothing would delete it")
+    assert not cloud.called("CreateEndpoint")
+    assert exists() == []
 
 
 def test_an_exception_in_the_block(make):
@@ -86,7 +130,7 @@ def test_ctrl_c_while_it_is_being_made(cloud, make, interruptible):
 
 
 def test_one_that_never_gets_healthy(cloud, make, monkeypatch):
-    monkeypatch.setattr(endpoints, "MINUTES", 0.005)
+    monkeypatch.setattr(deploy, "MINUTES", 0.005)
     cloud.after["CreateEndpoint"] = cloud.change("endpoints", endpoint_status="Creating")
     with (
         pytest.raises(sagemaker.SageMakerError, match=r"still Creating after .*CloudWatch"),

@@ -1,0 +1,1 @@
+"""What a chapter makes in the cloud and removes again."""
