@@ -4,13 +4,10 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from gpt2news.run import Run
+from gpt2news.run import Run, companion
 from newscloud import account, jobs
 from newscloud.account import Account, SageMakerError, aws_errors, connect, explained
 from newscloud.cleanup import PROJECT, Resource, call, inventory, remove
-
-CHOSEN = ("backbone", "from_scratch", "epochs", "batch_size", "pooling", "seed")
-IN_THE_JOB = ("learning_rate", "max_length")  # 0: what suits the backbone
 
 
 def add_commands(subparsers) -> None:
@@ -37,7 +34,7 @@ def _run(args: argparse.Namespace) -> int:
     """The exit code: 0, 1 when clean-up was declined, 2 when AWS or the machine refused."""
     try:
         if args.part == "submit":
-            _submit(Run(args.report))
+            companion("cloud", "03_finetune").submit(Run(args.report))
         elif args.part == "fetch":
             model = jobs.fetch(connect(), Run(args.report), args.job)
             print(f"{model['job']}\nNext: gpt2news report --profile {args.report}")
@@ -55,23 +52,6 @@ def _run(args: argparse.Namespace) -> int:
         print(f"gpt2news sagemaker {args.part}: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _submit(run: Run) -> None:
-    wanted, aws = run.settings("03_finetune"), connect()
-    if not run.path("splits", "val.csv").exists():
-        corpus = run.settings("02_split")["dataset"]
-        how = f"papermill notebooks/02_split.ipynb - -p run {run.name} -p dataset {corpus}"
-        raise SageMakerError(f"no splits in reports/{run.name}; {how}  makes them")
-    settings = {name: wanted[name] for name in CHOSEN} | wanted["options"]
-    settings |= {name: wanted[name] for name in IN_THE_JOB if wanted[name]}
-    settings["normalise"] = run.metrics["dataset"]["name"] == "bbc-csv"
-    machine = wanted["machine"]
-    usage = "spot" if machine["spot"] else "training"
-    asked = (machine["instance"], account.TRAINING_IMAGE, usage)
-    account.require(account.preflight(aws, *asked, machine["instances"], machine["hours"]))
-    name = jobs.submit(aws, run, settings, **machine)
-    print(f"Submitted. Later: gpt2news sagemaker fetch {name} --report {run.name}")
 
 
 def _look(aws: Account, everyone: bool) -> list[tuple[Account, Resource]]:
