@@ -22,7 +22,8 @@ export function whyNot(tokenizer, kind, text) {
     return `${Math.round(100 * (1 - kept))}% of its letters are unknown to the model`;
   }
   const pieces = ids.length / Math.max(words, 1);
-  if (pieces > kind.pieces) {
+  const shared = ids.filter((id) => kind.common.includes(id)).length / Math.max(ids.length, 1);
+  if (pieces > kind.pieces || (pieces > kind.suspect && shared < kind.shared)) {
     return `its words fall into ${pieces.toFixed(1)} pieces each: another language, or noise`;
   }
   if (words < kind.words) return `it is too short: fewer than ${kind.words} words`;
