@@ -39,15 +39,15 @@ def corpora() -> ModuleType:
 
 
 def locate(name_or_path: str | Path) -> Path:
-    """The file of a corpus: its name or a path, a relative one also from the repository's root."""
+    """The file of a corpus, by its name or its path."""
     return corpora().locate(name_or_path)
 
 
 def load_corpus(name_or_path: str | Path, *reading, **named) -> pd.DataFrame:
     """A corpus as a frame with the columns `text`, `topic`, `source_id` (strings, a row a text).
 
-    Rows that cannot be used are left out: `attrs["left_out"]` names each. `READING` says what else
-    is taken, `notebooks/corpora/explore.py` what it means. Raises CorpusError.
+    Rows that cannot be used are left out; `attrs["left_out"]` names each. The parameters `READING`
+    are explained in `notebooks/corpora/explore.py`. Raises CorpusError.
     """
     return corpora().load(name_or_path, *reading, **named)
 
@@ -58,6 +58,7 @@ def describe(dataset: str, texts: pd.DataFrame, unique: int) -> dict:
     return {
         "name": dataset if dataset in corpora().LABELS else path.name,
         "sha256": sha256_of(path),
+        "rows_sha256": texts.attrs.get("sha256"),
         "rows": len(texts),
         "unique": unique,
         "duplicates_removed": len(texts) - unique,

@@ -86,14 +86,14 @@ def sniff(sample: str) -> dict:
         rows = list(islice(records(io.StringIO(sample, newline=""), form), 100))
         width = len(rows[0][1]) if rows else 0
         fits = sum(_fits(cells, width) for _, cells, wrong in rows if not wrong) / max(1, len(rows))
-        fits -= 0.05 * ((quote == "'") + bool(escape))  # what is rare needs more than one odd row
+        fits -= 0.05 * ((quote == "'") + bool(escape))  # more than one odd row
         if width > 1 and (fits, width) > score:
             best, score = form, (fits, width)
     return best
 
 
 def _fits(cells: list[str], width: int) -> float:
-    """Are they as many as wanted (more may be empty)? Half, where a quoted one seems to be cut."""
+    """1 for as many as wanted (more may be empty), 0.5 where a quoted one seems to be cut."""
     if len(cells) < width or any(cells[width:]):
         return 0
     return 0.5 if any(map(CUT.search, cells)) else 1

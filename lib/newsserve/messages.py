@@ -14,6 +14,7 @@ One text is answered by one object, several by a list in the same order. `answer
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 
 from newsserve.predictor import Answer
@@ -57,7 +58,8 @@ def read(
     kind = kind_of(content_type)
     try:
         text = body if isinstance(body, str) else body.decode("utf-8-sig")
-        if kind == LINES:
+        # AWS's batch transform sends lines under the name of JSON.
+        if kind == LINES or re.search(r"\}\s*\n\s*\{", text):
             lines = (line for line in text.split("\n") if line.strip())
             content = [json.loads(line) for line in islice(lines, most + 1)]
         else:

@@ -150,6 +150,11 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
             raise HTTPException(503, "shutting down")
         return {"status": "ok", "model": predictor.model_file, "topics": predictor.topics}
 
+    @app.get("/execution-parameters")
+    def execution_parameters() -> dict:
+        """What AWS's batch transform asks before it begins."""
+        return {"BatchStrategy": "SINGLE_RECORD", "MaxConcurrentTransforms": 4, "MaxPayloadInMB": 1}
+
     @app.get("/metrics")
     async def show_metrics() -> Response:  # in the loop, for the queue changes there
         """For Prometheus."""

@@ -140,7 +140,7 @@ class Table:
         return hashlib.sha256(json.dumps(read).encode()).hexdigest()
 
     def notes(self) -> list[str]:
-        """What whoever gave the file should know of how it was read."""
+        """What should be known of how it was read."""
         name, said = self.path.name, []
         if self.guessed:
             said.append(f"{name} {KNOWN['guess'].format(self.encoding)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
@@ -171,8 +172,20 @@ def load(
         table["topic"] = table["topic"].replace(dict(zip(allowed, names or allowed, strict=True)))
     left_out = _leave_out(table, path.name, max_left_out)
     table = table.loc[table["wrong"] == "", ["text", "topic", "source_id"]].astype(str)
-    table.attrs = {"left_out": left_out, "notes": notes}
+    rows = table.to_csv(index=False).encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(rows).hexdigest()
+    table.attrs = {"left_out": left_out, "notes": notes, "sha256": digest}
     return table.reset_index(drop=True)
+
+
+def check_same(metrics: dict, texts: pd.DataFrame) -> None:
+    """CorpusError: an earlier chapter of the run has recorded other rows than these."""
+    earlier = metrics.get("dataset", {})
+    if earlier.get("rows_sha256", texts.attrs["sha256"]) != texts.attrs["sha256"]:
+        raise CorpusError(
+            f"chapter 01 of this run has read {earlier['rows']:,} other texts ({earlier['name']}): "
+            "give both chapters the same dataset and columns and run 01 again, or name another run"
+        )
 
 
 def _names_inside(file: Table, column: str) -> list[str]:

@@ -251,6 +251,18 @@ def test_the_texts_of_a_rare_topic_are_left_out(tmp_path):
         load_corpus(tmp_path / "news.csv", max_left_out=0)
 
 
+def test_chapters_that_read_other_rows_stop_the_run(tmp_path):
+    path = tmp_path / "news.csv"
+    table().assign(title=[f"title {i}" for i in range(24)]).to_csv(path, index=False)
+    frame = load_corpus(path)
+    metrics = {"dataset": describe(str(path), frame, 24)}
+    corpora.check_same(metrics, frame)
+    corpora.check_same(metrics, load_corpus(path))
+    corpora.check_same({}, frame)
+    with pytest.raises(CorpusError, match=r"chapter 01 .* 24 other texts \(news.csv\): give both"):
+        corpora.check_same(metrics, load_corpus(path, "title"))
+
+
 def test_an_id_that_stands_twice_is_no_id(tmp_path):
     table().assign(source_id=[*range(1, 24), 5]).to_csv(tmp_path / "news.csv", index=False)
     frame = load_corpus(tmp_path / "news.csv")

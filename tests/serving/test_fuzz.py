@@ -38,6 +38,7 @@ def test_what_the_document_allows(exported):
     assert {operation.path for operation in operations} == {
         "/ping",
         "/metrics",
+        "/execution-parameters",
         "/invocations",
         "/endpoints/{name}/invocations",
     }

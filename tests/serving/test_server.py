@@ -97,6 +97,8 @@ def test_a_list_of_one_stays_a_list(client, exported, body):
 ALIKE = [
     ("application/jsonlines", "\n".join(json.dumps({"text": text}) for text in TEXTS) + "\n"),
     ("application/x-ndjson", "\n".join(json.dumps(text) for text in TEXTS)),
+    # Many records of a batch transform: lines, under the name that a single record has.
+    ("application/json", "\r\n".join(json.dumps({"text": text}) for text in TEXTS) + "\n"),
 ]
 
 
@@ -124,6 +126,20 @@ def test_another_content_type_is_refused_with_those_that_are_taken(client, kind)
     assert answer.json()["detail"] == answer.json()["message"]
     for taken in ("application/json", "application/jsonlines"):
         assert taken in answer.json()["detail"]
+
+
+def test_a_batch_transform_is_told_how_to_ask(client):
+    told = client.get("/execution-parameters").json()
+    assert told["BatchStrategy"] == "SINGLE_RECORD"  # as many as there may be in a body: 256
+    assert told["MaxConcurrentTransforms"] == 4
+    assert 0 < 10**6 * told["MaxPayloadInMB"] <= 2_000_000
+
+
+def test_json_over_several_lines_is_one_body(client, wanted):
+    body = json.dumps([{"text": text} for text in TEXTS], indent=2)
+    answer = client.post("/invocations", content=body)
+    assert answer.json() == wanted
+    assert client.post("/invocations", content=body.replace("},", "}")).status_code == 422
 
 
 def test_a_type_that_is_not_offered_is_passed_over(client, wanted):
