@@ -46,7 +46,6 @@ class BusyError(RuntimeError):
     """More texts are waiting than may."""
 
 
-# Of an error: status, what is said, headers.
 PROBLEMS = {
     asyncio.TimeoutError: (408, f"no whole body in {BODY_SECONDS} s", CLOSE),
     messages.UnknownTypeError: (415, "{}", None),
@@ -67,8 +66,8 @@ class Batcher:
         self.predict, self.size, self.limit = predict, size, limit
         self.waiting, self.turn = 0, asyncio.Lock()
 
-    async def answer(self, texts: list[str]) -> list[Answer]:
-        """One answer a text, in order; raises BusyError when too many are waiting."""
+    async def answer(self, texts: list[str], gone=None) -> list[Answer]:
+        """One answer a text, in order, unless `await gone()`; raises BusyError: too many wait."""
         if self.waiting and self.waiting + len(texts) > self.limit:
             raise BusyError(f"{self.waiting} texts are waiting")
         self.waiting += len(texts)
@@ -77,6 +76,8 @@ class Batcher:
             for start in range(0, len(texts), self.size):
                 some = texts[start : start + self.size]
                 async with self.turn:
+                    if gone and await gone():
+                        raise ClientDisconnect
                     answers += await asyncio.to_thread(self.predict, some)
             return answers
         finally:
@@ -120,7 +121,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
 
     @app.middleware("http")
     async def each(request: Request, call_next) -> Response:
-        """Every request gets a number, a measure, and a log line without its text."""
+        """Gives a number, a measure, and a log line without the text."""
         number, began = uuid.uuid4().hex[:12], time.perf_counter()
         request.state.texts = 0
         given = request.headers.get("authorization", "").encode()
@@ -164,7 +165,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     async def texts_in(raw: bytes, asked: str | None) -> tuple[list[str], bool]:
         if len(raw) <= SMALL:
             return messages.read(raw, asked, MAX_TEXTS)
-        async with parser:  # others are answered meanwhile
+        async with parser:
             return await asyncio.to_thread(messages.read, raw, asked, MAX_TEXTS)
 
     @app.post("/endpoints/{name}/invocations")  # the address that boto3's invoke_endpoint calls
@@ -176,7 +177,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
             raw = await asyncio.wait_for(body_of(request), BODY_SECONDS)
             texts, single = await texts_in(raw, asked)
             request.state.texts = len(texts)
-            answers = await batcher.answer(texts)
+            answers = await batcher.answer(texts, request.is_disconnected)
         except tuple(PROBLEMS) as error:
             status, says, headers = PROBLEMS[type(error)]
             raise HTTPException(status, says.format(error), headers) from error

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import ClientDisconnect
 
 from newsserve.predictor import ModelFolderError, Predictor
 from newsserve.server import MAX_BODY, MAX_TEXTS, Batcher, BusyError, make_app
@@ -398,6 +399,22 @@ def test_one_text_does_not_wait_behind_hundreds():
     assert answers == [[f"{name}{i}" for i in range(100)] for name in "ab"]
 
 
+def test_nobody_works_for_a_caller_that_has_gone():
+    asked = []
+
+    async def gone():
+        return bool(asked)
+
+    async def main():
+        batcher = Batcher(lambda texts: asked.extend(texts) or texts, size=2)
+        with pytest.raises(ClientDisconnect):
+            await batcher.answer(list("abcd"), gone)
+        return batcher.waiting
+
+    assert run(main()) == 0
+    assert asked == ["a", "b"]
+
+
 def test_a_failing_batch_reaches_its_callers_and_the_next_runs():
     def predict(texts):
         if "bad" in texts:
@@ -414,7 +431,7 @@ def test_a_failing_batch_reaches_its_callers_and_the_next_runs():
 
 
 def test_busy_is_said_with_a_time_to_come_again(exported, monkeypatch):
-    async def busy(self, texts):
+    async def busy(self, texts, gone):
         raise BusyError("512 texts are waiting")
 
     monkeypatch.setattr(Batcher, "answer", busy)
