@@ -157,7 +157,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         return {"BatchStrategy": "SINGLE_RECORD", "MaxConcurrentTransforms": 4, "MaxPayloadInMB": 1}
 
     @app.get("/metrics")
-    async def show_metrics() -> Response:  # in the loop, for the queue changes there
+    async def show_metrics() -> Response:
         """For Prometheus."""
         shown = prometheus.generate_latest(registry)
         return Response(shown, media_type=prometheus.CONTENT_TYPE_LATEST)
