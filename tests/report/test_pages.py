@@ -85,6 +85,17 @@ def test_the_index_follows_metrics(index, path, value, shown):
     assert shown in after
 
 
+def test_rows_that_were_left_out_are_listed_and_are_no_markup(index):
+    assert "could not be used" not in index(METRICS)
+    metrics = changed("dataset.left_out", 7)
+    metrics["dataset"]["left_out_rows"] = [f"line {n}: <b>no text" for n in range(7)]
+    page = index(metrics)
+    assert "<p>7 of its rows could not be used: line 0: &lt;b&gt;no text; line 1: " in page
+    assert "line 4: &lt;b&gt;no text; ….</p>" in page
+    card = pages.card(metrics, "model")
+    assert "and 7 rows that could not be used" in card
+
+
 def test_a_slice_is_called_weak_only_where_it_is_shown_to_be(index):
     assert "Weakest kind of text (length): 1 to 99 words, 91 % right" in index(METRICS)
     assert "Weakest kind" not in index(changed("slices.0.high", 0.98))
