@@ -173,6 +173,8 @@ def test_a_copy_without_an_address_says_so_in_a_line(colab):
 @pytest.mark.parametrize("kernel", ["COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"])
 def test_it_clones_once_and_installs_under_the_versions_of_the_host(colab, kernel):
     """Twice in one kernel and again in another one: the clone is made once, nothing is printed."""
+    for installed in (colab.folder / "host").rglob("gpt2news.pth"):
+        installed.unlink()
     before = len(colab.log("pip"))
     code = setup_cell() + "\nimport gpt2news.run; print(gpt2news.run.ROOT)"
     done = colab.run("-c", f"{setup_cell()}\n{code}", **{kernel: "simulated"})
@@ -181,6 +183,7 @@ def test_it_clones_once_and_installs_under_the_versions_of_the_host(colab, kerne
     assert done.stdout.split() == [str(clone)]
     assert done.stderr == ""
     tag = re.search(r'"(v[\d.]+)"', setup_cell()).group(1)
+    assert len(colab.log("pip")) == before + 1, "what is installed is not installed again"
     (asked,) = colab.log("git")
     assert asked.startswith("-c advice.detachedHead=false clone -q "), "no advice is printed"
     assert f"--depth 1 --branch {tag} {OURS} gpt2-news" in asked
