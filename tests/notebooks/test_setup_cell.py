@@ -126,6 +126,11 @@ class Colab:
             check=False,
         )
 
+    def uninstall(self) -> None:
+        """The library is not there any more; its clone is."""
+        for path_file in (self.folder / "host").rglob("gpt2news.pth"):
+            path_file.unlink()
+
     def log(self, program: str) -> list[str]:
         file = self.folder / f"{program}.log"
         return file.read_text().splitlines() if file.exists() else []
@@ -173,8 +178,7 @@ def test_a_copy_without_an_address_says_so_in_a_line(colab):
 @pytest.mark.parametrize("kernel", ["COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"])
 def test_it_clones_once_and_installs_under_the_versions_of_the_host(colab, kernel):
     """Twice in one kernel and again in another one: the clone is made once, nothing is printed."""
-    for installed in (colab.folder / "host").rglob("gpt2news.pth"):
-        installed.unlink()
+    colab.uninstall()
     before = len(colab.log("pip"))
     code = setup_cell() + "\nimport gpt2news.run; print(gpt2news.run.ROOT)"
     done = colab.run("-c", f"{setup_cell()}\n{code}", **{kernel: "simulated"})
@@ -207,6 +211,7 @@ def test_a_clone_that_fails_stops_the_cell(colab, tmp_path):
     (tmp_path / "git").chmod(0o755)
     empty = tmp_path / "content"
     empty.mkdir()
+    colab.uninstall()
     done = subprocess.run(
         [str(colab.python), "-c", setup_cell()],
         cwd=empty,
