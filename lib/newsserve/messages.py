@@ -95,6 +95,6 @@ def write(
     kind = offered[0] if offered else kind_of(asked)
     rows = [vars(answer) for answer in answers]
     if kind == LINES:
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-        return "".join(lines).encode(), LINES
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+        return "\n".join(lines).encode(), LINES
     return json.dumps(rows[0] if single else rows, ensure_ascii=False).encode(), JSON

@@ -101,6 +101,13 @@ def test_hooks_server_and_boto3_answer_the_same(opt_ml_model, hooks, outside, mo
     assert sum(values) == pytest.approx(1)
 
 
+def test_a_batch_transform_assembles_lines_without_blank_ones(hooks):
+    """`AssembleWith: Line` ends each answer with a new line of its own."""
+    answer = hooks[3]
+    assembled = "".join(part + "\n" for part in (answer, answer))
+    assert [bool(line) for line in assembled.split("\n")[:-1]] == [True] * 4
+
+
 def test_a_refusal_says_why_through_boto3(opt_ml_model, outside, monkeypatch):
     import boto3
     from botocore.exceptions import ClientError
