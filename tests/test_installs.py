@@ -51,7 +51,7 @@ def pins(file: Path) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
 
 
-@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("python", ["3.11.5", "3.14"])
 @pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
 def test_the_lock_has_wheels_everywhere(platform, python):
     """All extras but those of maintainers; every package as a wheel, at the lock's version."""
