@@ -31,13 +31,14 @@ from filelock import FileLock, Timeout
 from scipy import stats
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedGroupKFold
-from transformers import AutoConfig
 
 from gpt2news import evaluate, finetune, show
-from gpt2news.run import Run, atomic, sha256_of
+from gpt2news.finetune.model import read_config
+from gpt2news.run import Run, atomic, companion, sha256_of
 from gpt2news.split import PARTS, duplicate_groups, read_split
 from rival import baseline
 
+scoring = companion("scores", "04_evaluate")
 STUDIES = ("folds", "ablation", "curve")
 MAX_LENGTH, EPOCHS, MIN_STEPS = 128, 2, 100
 SIZES = (50, 100, 200, 400, 800)
@@ -250,18 +251,18 @@ def train_and_score(unit: Unit, settings: dict) -> dict:
         "right": int((guess == truth["test"]).sum()),
         "accuracy": float((guess == truth["test"]).mean()),
         "macro_f1": float(macro_f1),
-        "log_loss": evaluate.log_loss(truth["test"], raw),
+        "log_loss": scoring.log_loss(truth["test"], raw),
     }
     if unit.rival:
         rival = baseline(train["text"].tolist(), train["topic"].tolist())
         says = rival.predict(test["text"].tolist())
         record["baseline"] = float((says == test["topic"].to_numpy()).mean())
     if unit.calibrated:
-        temperature = evaluate.fit_temperature(logits["val"], truth["val"])
+        temperature = scoring.fit_temperature(logits["val"], truth["val"])
         calm = evaluate.probabilities_of(logits["test"], temperature)
         record["temperature"] = temperature
-        record["ece_before"] = evaluate.calibration_error(truth["test"], raw)
-        record["ece"] = evaluate.calibration_error(truth["test"], calm)
+        record["ece_before"] = scoring.calibration_error(truth["test"], raw)
+        record["ece"] = scoring.calibration_error(truth["test"], calm)
     return {**record, "seconds": round(time.monotonic() - began, 1)}
 
 
@@ -316,7 +317,7 @@ def run_study(
         settings["folds"] = folds
         units = list(fold_units(parts, folds, seeds))
     elif study == "ablation":
-        config = AutoConfig.from_pretrained(run.path("model"))
+        config = read_config(run.path("model"))
         units = list(ablation_units(parts, settings, config, rows, seeds))
     else:
         units = list(curve_units(parts, seeds))
@@ -497,7 +498,9 @@ def ablation_figure(table: pd.DataFrame) -> plt.Figure:
     """Mean accuracy and the range over seeds, the best row on top."""
     ranked = table.sort_values("accuracy", ascending=False, ignore_index=True)
     rows = ranked.rename(columns={"row": "label", "accuracy": "value"})
-    return show.dots(rows, "validation accuracy, mean and range over the seeds")
+    return companion("figures", "04_evaluate").dots(
+        rows, "validation accuracy, mean and range over the seeds"
+    )
 
 
 def curve_figure(table: pd.DataFrame) -> plt.Figure:

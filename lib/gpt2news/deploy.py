@@ -79,17 +79,23 @@ def _strip(model: ModelProto) -> None:
     del model.metadata_props[:]
 
 
-def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: float = 0.0) -> Path:
+def export(
+    model_folder: Path,
+    out: Path,
+    temperature: float = 1.0,
+    threshold: float = 0.0,
+    kind: dict | None = None,
+) -> Path:
     """Make the folder `out` that `Predictor` reads: two ONNX models, tokenizer, labels, hashes.
 
-    Attention, GELU and layer norm with its skip connection become one node each (ONNX Runtime's
-    transformer optimiser). int8: weights quantised per channel ahead of time, activations at run
-    time (dynamic quantisation); benchmarks/serving.md has what else was tried.
+    Fused by ONNX Runtime's transformer optimiser; int8 by dynamic quantisation, per channel.
+    benchmarks/serving.md has what else was tried.
 
     Args:
         model_folder: chapter 03's model.
         temperature: logits are divided by it before the softmax.
         threshold: a probability under it is "not sure".
+        kind: the limits of its kind of text (`newsserve.kind`).
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers.optimizer import optimize_model
@@ -130,6 +136,7 @@ def export(model_folder: Path, out: Path, temperature: float = 1.0, threshold: f
             "pad_token_id": classifier.tokenizer.pad_token_id,
             "temperature": temperature,
             "threshold": threshold,
+            "kind": kind,
             "model": INT8,
             "sha256": {name: sha256_of(part / name) for name in (FP32, INT8, "tokenizer.json")},
         }

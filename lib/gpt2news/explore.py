@@ -15,6 +15,12 @@ SAMPLE = ROOT / "data" / "sample" / "articles.csv"
 # How a corpus is read: parameters of chapters 01 and 02, and of `load_corpus`.
 READING = ("text_column", "label_column", "column_names", "label_names", "encoding", "max_left_out")
 
+# No letter of a to z with an accent.
+LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
+LETTERS |= dict(zip("łøıđðħŧ", "loiddht", strict=True))
+# Scripts without spaces (Thai to Khmer, Japanese, Chinese): a character stands for a word.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+WORDS = rf"[{UNSPACED}]|\b\w\w+\b"  # scikit-learn's own, and those
 # Lower case, accents stripped, every run of other characters one space. It makes the two BBC
 # sources, the cased archive and the lower-cased CSV, the same text. gpt2-mini keeps it inside its
 # tokenizer.json, so that training and every way of use read a text alike.
@@ -23,6 +29,7 @@ NORMALISER = normalizers.Sequence(
         normalizers.NFKD(),
         normalizers.StripAccents(),
         normalizers.Lowercase(),
+        *(normalizers.Replace(letter, plain) for letter, plain in LETTERS.items()),
         normalizers.Replace(Regex(r"[^a-z0-9£$%.:\-]+"), " "),
         normalizers.Strip(),
     ]
@@ -84,7 +91,9 @@ def unread(text: str) -> bool:
 
 def comparable(text: str) -> str:
     """`text` for counting words: `normalise`d, or in another script lower case and words only."""
-    return " ".join(re.findall(r"\w+", text.lower())) if unread(text) else normalise(text)
+    if not unread(text):
+        return normalise(text)
+    return " ".join(re.findall(rf"[{UNSPACED}]|[^\W{UNSPACED}]+", text.lower()))
 
 
 def excerpt(text: str) -> str:

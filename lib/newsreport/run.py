@@ -11,6 +11,7 @@ import os
 import platform
 import shlex
 import subprocess
+import sys
 import time
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -29,6 +30,7 @@ from newsreport.gates import SECTIONS, ReportError
 from newsreport.pages import read_json, render_chapter, render_run, write_cards, write_list
 from newsreport.profiles import Profile
 
+SHIPPED = "models/gpt2-mini"
 PACKAGES = ("torch", "transformers", "tokenizers", "onnxruntime", "scikit-learn", "pandas")
 
 
@@ -53,6 +55,7 @@ def run_report(
         raise ReportError("reports/published holds the published results; choose another --name")
     corpora = corpora or {}
     _check_one_corpus(profile, corpora)
+    _check_backbone(profile)
     run = Run(name)
     # Threads that spin while they wait make two runs on the same cores crawl.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -75,6 +78,20 @@ def _check_one_corpus(profile: Profile, corpora: dict[str, Path]) -> None:
     named = sorted(datasets & corpora.keys())
     if len({sha256_of(corpora[name]) for name in named}) > 1:
         raise ReportError(f"one run has one corpus, but chapters would read {', '.join(named)}")
+
+
+def _check_backbone(profile: Profile) -> None:
+    """As chapter 03 would."""
+    values = profile.parameters["03_finetune"]
+    name = values.get("backbone", SHIPPED)
+    if name == SHIPPED or values["backend"] != "local":
+        return
+    # The command itself loads no torch.
+    command = [sys.executable, "-m", "gpt2news.finetune.backbone", name, str(values["max_length"])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2]  # BackboneError: why
+        raise ReportError(last.partition(": ")[2])
 
 
 def _run_chapters(run: Run, profile: Profile, fresh: bool, corpora: dict, say) -> dict:

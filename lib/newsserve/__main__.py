@@ -74,7 +74,8 @@ def show(answer, text: str) -> None:
     """Print one answer for people, under the beginning of its text."""
     if text:
         print(f"{text[:70]}{'…' if len(text) > 70 else ''}")
-    print(answer.topic if answer.answered else f"not sure (best guess: {answer.topic})")
+    not_sure = f"not this model's kind of text: {answer.reason}" if answer.reason else "not sure"
+    print(answer.topic if answer.answered else f"{not_sure} (best guess: {answer.topic})")
     for topic, probability in answer.probabilities.items():
         print(f"  {topic:<16}{probability:6.1%}  {'█' * round(30 * probability)}".rstrip())
     if answer.truncated:

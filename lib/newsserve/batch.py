@@ -34,7 +34,7 @@ from newsserve.tables import (
     suffix_of,
 )
 
-ADDED = ("predicted", "probability", "answered", "truncated", "error")
+ADDED = ("predicted", "probability", "answered", "reason", "truncated", "error")
 
 
 def answer_rows(model: Model, rows: list[Row], column: str) -> list[dict]:
@@ -45,11 +45,12 @@ def answer_rows(model: Model, rows: list[Row], column: str) -> list[dict]:
     answers = iter(model(texts))
     answered = []
     for fault in faults:
-        values = (None, None, None, None, fault)
+        added = dict.fromkeys(ADDED) | {"error": fault}
         if not fault:
-            answer = next(answers)
-            values = (answer.topic, answer.probability, answer.answered, answer.truncated, None)
-        answered.append(dict(zip(ADDED, values, strict=True)))
+            answer = vars(next(answers))
+            added |= {name: answer[name] for name in ADDED if name in answer}
+            added["predicted"] = answer["topic"]
+        answered.append(added)
     return answered
 
 
@@ -57,12 +58,15 @@ def outcome(answer: dict) -> str:
     """What came of a row of `answer_rows`."""
     if answer["error"]:
         return "not read"
+    if answer["reason"]:
+        return "another kind of text"
     return "answered" if answer["answered"] else "not sure"
 
 
 def counted(counts: Counter) -> str:
     """The outcomes of a job in a line."""
-    kinds = [f"{counts[kind]:,} {kind}" for kind in ("answered", "not sure", "not read")]
+    names = ("answered", "not sure", "another kind of text", "not read")
+    kinds = [f"{counts[kind]:,} {kind}" for kind in names]
     return f"{sum(counts.values()):,} rows: {', '.join(kinds)}"
 
 
@@ -90,7 +94,7 @@ def write_csv(
 def schema_with_answers(schema):
     """Arrow's schema with the columns of ADDED behind it."""
     pa, _ = parquet()
-    kinds = (pa.string(), pa.float64(), pa.bool_(), pa.bool_(), pa.string())
+    kinds = (pa.string(), pa.float64(), pa.bool_(), pa.string(), pa.bool_(), pa.string())
     added = [pa.field(name, kind) for name, kind in zip(ADDED, kinds, strict=True)]
     return pa.schema([*schema, *added])
 

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from newsserve.kind import Kind
+
 MANIFEST = "serving.json"
 AGAIN = "make the folder again with chapter 05"
 
@@ -42,6 +44,7 @@ class Manifest(BaseModel, strict=True, allow_inf_nan=False):
     threshold: float = Field(ge=0, le=1.01)  # under it is "not sure"; over 1 where nothing is sure
     model: FileName  # the ONNX file that is served
     sha256: dict[FileName, Sha256]  # of each file that may be opened
+    kind: Kind | None = None  # what texts are answered; older folders have none
 
 
 def _content(path: Path) -> bytes:

@@ -5,10 +5,11 @@ A body is JSON (also when no type is named) or JSON lines, an object or a string
     {"text": "…"}    "…"    {"texts": ["…", …]}    ["…", …]    [{"text": "…"}, …]
 
 One text is answered by one object, several by a list in the same order. `answered: false` means
-"not sure"; `probabilities` has the likeliest first:
+"not sure", or not its kind of text, with a `reason`; `probabilities` has the likeliest first:
 
     {"topic": "sport", "probability": 0.97, "answered": true,
-     "probabilities": {"sport": 0.97, "politics": 0.01, …}, "tokens": 41, "truncated": false}
+     "probabilities": {"sport": 0.97, "politics": 0.01, …}, "tokens": 41, "truncated": false,
+     "reason": null}
 """
 
 from __future__ import annotations

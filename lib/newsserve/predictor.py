@@ -13,6 +13,8 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from newsserve.folder import AGAIN, MANIFEST, ModelFolderError, read_listed, read_manifest
+from newsserve.kind import Kind as Kind
+from newsserve.kind import measure as measure
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
@@ -23,9 +25,10 @@ class Answer:
 
     Attributes:
         probability: of the likeliest topic, calibrated on validation.
-        answered: False, "not sure", is under the folder's threshold, or nothing was read.
+        answered: False is "not sure", under the folder's threshold, or where there is a `reason`.
         probabilities: topic -> probability, likeliest first.
         tokens: tokens read; `truncated` when the text has more.
+        reason: why this is not the model's kind of text; None when it is.
     """
 
     topic: str
@@ -34,6 +37,7 @@ class Answer:
     probabilities: dict[str, float]
     tokens: int
     truncated: bool
+    reason: str | None = None
 
 
 Model = Callable[[list[str]], list[Answer]]  # a Predictor, or the client of one
@@ -142,11 +146,14 @@ class Predictor:
         softmax = exp / exp.sum(axis=1, keepdims=True)
         for text, (ids, truncated), row in zip(texts, encoded, softmax, strict=True):
             tokens = len(ids) if text.strip() and ids != [self.pad] else 0
+            reason = None if tokens else "nothing can be read"
+            if tokens and self.manifest.kind:
+                reason = self.manifest.kind.reason(self.tokenizer, text)
             order = np.argsort(-row, kind="stable")
             ranked = {self.topics[i]: float(row[i]) for i in order}
             topic = self.topics[order[0]]
-            sure = tokens > 0 and ranked[topic] >= self.threshold
-            answers.append(Answer(topic, ranked[topic], sure, ranked, tokens, truncated))
+            sure = reason is None and ranked[topic] >= self.threshold
+            answers.append(Answer(topic, ranked[topic], sure, ranked, tokens, truncated, reason))
         return answers
 
     def explain(self, text: str, passes: int = 200) -> list[tuple[str, float]]:

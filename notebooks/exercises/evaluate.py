@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from exercises import AnswerError, call, check, exercise, near  # noqa: F401 (the notebook's `check`)
-from gpt2news import evaluate
+from scores import evaluate as scoring
 
 
 @exercise("04.interval", float)
@@ -77,7 +77,7 @@ def _mcnemar(answer, given):
 @exercise("04.calibration", float)
 def _calibration(answer, given):
     logits, temperature = given["logits"]["val"], given["temperature"]
-    expected = evaluate.fit_temperature(5 * logits, given["truth"]["val"])
+    expected = scoring.fit_temperature(5 * logits, given["truth"]["val"])
     if near(answer, expected, within=0.02):
         if near(expected, 5 * temperature, within=0.02):
             why = f"5 × {temperature:.2f}: the temperature divides the factor away again."
@@ -93,7 +93,7 @@ def _calibration(answer, given):
         return False, "The other way up: logits that are too large are *divided* by more."
     if near(answer, 25 * temperature, within=0.02):
         return False, "By 25? Run the cell that makes `logits` once more, and multiply once."
-    made = f'`evaluate.fit_temperature` of `5 * logits["val"]` ({len(logits)} texts) and '
+    made = f'`scoring.fit_temperature` of `5 * logits["val"]` ({len(logits)} texts) and '
     return False, made + '`truth["val"]`.'
 
 

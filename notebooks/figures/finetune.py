@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from gpt2news.show import COLOURS, MODEL, QUIET, RIVAL, boxes, colour_of
+from figures import colour_of
+from figures import play as play
+from figures.explore import boxes as boxes
+from gpt2news.show import COLOURS, MODEL, QUIET, RIVAL
 
 
 def attention_masks(tokens: list[str]) -> plt.Figure:

@@ -13,6 +13,7 @@ from gpt2news.show import plain
 from sentences import SEE, count
 
 FEW = 10  # a bootstrap of fewer texts has intervals that are far too short
+READS = 0.9  # share of the letters; who reads less has seen other texts than the others
 SLIGHT = 0.005  # a log loss or calibration error that changes by less has not changed
 
 
@@ -92,6 +93,27 @@ def interval(score: dict, n: int) -> str:
     )
 
 
+def doubts(reads: dict[str, float], scores: dict[str, dict], majority: float) -> list[str]:
+    """Why a comparison of model and rival could not be believed; empty when it can.
+
+    Args:
+        reads: who -> the share of the test texts' letters that it reads.
+        scores: who -> its accuracy with its interval.
+        majority: share of the largest topic.
+    """
+    blind = [
+        f"{who} reads {percent(share)} of the letters"
+        for who, share in reads.items()
+        if share < READS
+    ]
+    lost = [
+        f"{who} does not beat the share of the largest topic, {percent(majority)}"
+        for who, score in scores.items()
+        if score["value"] <= majority
+    ]
+    return blind + lost
+
+
 def verdict(
     model: float,
     rival: float,
@@ -99,11 +121,16 @@ def verdict(
     n: int,
     name: str = "TF-IDF + linear SVM",
     never: list[str] = (),
+    doubts: list[str] = (),
 ) -> str:
     """Which of the two is ahead, as far as n texts can tell; a topic never answered is said.
 
-    Plain text: it goes into metrics.json, and whoever shows it makes it safe.
+    With `doubts` there is no comparison. Plain text: it goes into metrics.json, and whoever shows
+    it makes it safe.
     """
+    if doubts:
+        text = f"Model and {name} cannot be compared on these texts: {'; '.join(doubts)}."
+        return f"{text} {never_answered(never, markup=False)}".strip()
     points = abs(model - rival) * 100
     if p < 0.05:
         side = "ahead of" if model > rival else "behind"
@@ -128,7 +155,7 @@ def _times(ours: float, theirs: float) -> str | None:
     return f"{ours / theirs:.{0 if ours / theirs >= 10 else 1}f}"
 
 
-def why_not_linear(model: dict, rival: dict, p: float, n: int) -> str:
+def why_not_linear(model: dict, rival: dict, p: float, n: int, doubts: list[str] = ()) -> str:
     """Size, training time, speed and score of this run.
 
     Args:
@@ -136,6 +163,7 @@ def why_not_linear(model: dict, rival: dict, p: float, n: int) -> str:
             `milliseconds` (a text).
         p: of McNemar's test.
         n: test texts.
+        doubts: as in `verdict`; with some, only the costs are compared.
     """
     cheaper, dearer = [], []
     for key, less, more in (
@@ -157,7 +185,9 @@ def why_not_linear(model: dict, rival: dict, p: float, n: int) -> str:
     if not parts:
         parts.append("The two cost about the same here.")
     points = 100 * abs(model["accuracy"] - rival["accuracy"])
-    if p >= 0.05:
+    if doubts:
+        parts.append("Their scores cannot be compared on these texts.")
+    elif p >= 0.05:
         parts.append(f"Their scores show no difference that n = {n} can prove.")
         if cheaper and not dearer:
             parts.append("**Nothing in this test justifies the more expensive model.**")
@@ -265,6 +295,30 @@ def off_topic(not_sure: dict, n: int, refused: float, test: int) -> str:
             "that it has. Expect that wherever anybody may send any text."
         )
     return text.strip()
+
+
+def other_kinds(rates: dict) -> str:
+    """How often the third answer is a false alarm, and what still gets a topic.
+
+    Args:
+        rates: of `kinds.rates`.
+    """
+    told = []
+    for name, share in rates["refused"].items():
+        wrongly = f"{round(share['value'] * share['n'])} of {share['n']}"
+        told.append(f"{wrongly} texts of the {plain(name, markup=True)} ({percents(share)})")
+    text = f"{SEE}the limits refuse {' and '.join(told)}. "
+    if rates["refused"]["test"]["low"] > 0.01:
+        text += "**That is more than one in a hundred: these texts vary more than the limits.** "
+    alone, now = rates["not_sure"]["value"], rates["not_answered"]["value"]
+    groups = [f"{name} {percents(share)}" for name, share in rates["groups"].items()]
+    text += (
+        f"Of the {rates['n']} texts of other kinds {percent(now)} are not answered with a topic, "
+        f"{percent(alone)} by the threshold alone: {'; '.join(groups)}."
+    )
+    if now < 1:
+        text += " What is left reads like the training texts to a count of words."
+    return text
 
 
 # --- weak places ---------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import CountVectorizer
 
-from gpt2news.explore import comparable
+from gpt2news.explore import UNSPACED, comparable
 
 
 def marking_words(texts: list[str], topics: list[str], n: int = 10) -> pd.DataFrame:
@@ -13,7 +13,8 @@ def marking_words(texts: list[str], topics: list[str], n: int = 10) -> pd.DataFr
     z-scored log-odds with an informative Dirichlet prior: Monroe, Colaresi and Quinn, "Fightin'
     Words", Political Analysis 16(4), 2008. Words of three letters and more.
     """
-    vectorizer = CountVectorizer(preprocessor=comparable, token_pattern=r"[^\W\d_]{3,}", min_df=3)
+    pattern = rf"[{UNSPACED}]|[^\W\d_]{{3,}}"
+    vectorizer = CountVectorizer(preprocessor=comparable, token_pattern=pattern, min_df=3)
     counts = vectorizer.fit_transform(texts)
     words, labels = vectorizer.get_feature_names_out(), np.asarray(topics)
     # The prior is the whole corpus: a word needs many counts to move away from it.

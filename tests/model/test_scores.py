@@ -6,16 +6,15 @@ from scipy.special import softmax
 from sklearn.metrics import f1_score
 
 from gpt2news.evaluate import (
-    bootstrap,
-    calibration_error,
-    choose_threshold,
-    fit_temperature,
-    log_loss,
     probabilities_of,
-    scores,
     wilson,
 )
+from gpt2news.run import companion
 
+scoring = companion("scores", "04_evaluate")
+bootstrap, scores = scoring.bootstrap, scoring.scores
+calibration_error, log_loss = scoring.calibration_error, scoring.log_loss
+choose_threshold, fit_temperature = scoring.choose_threshold, scoring.fit_temperature
 TOPICS = ["left", "right", "up"]
 
 

@@ -31,10 +31,11 @@ def given():
     return {
         "np": np,
         "evaluate": evaluate,
+        "scoring": companion("scores", "04_evaluate"),
         "binomtest": binomtest,
         "logits": {"val": logits},
         "truth": {"val": labels},
-        "temperature": evaluate.fit_temperature(logits, labels),
+        "temperature": companion("scores", "04_evaluate").fit_temperature(logits, labels),
         "confidence": confidence,
         "right": logits.argmax(axis=1) == labels,
         "n": 60,

@@ -220,6 +220,57 @@ def test_off_topic_texts_that_are_all_refused_or_none():
     assert told.startswith("*What to notice:* 0 % (0 % to 7 %)")
 
 
+def rates(refused=(0, 206), alone=25, now=77, n=85) -> dict:
+    def share(right, of):
+        return {"n": of, **evaluate.wilson(right, of)}
+
+    groups = {"noise": share(20, 20), "off-topic": share(now - 20, n - 20)}
+    shares = {"not_sure": share(alone, n), "not_answered": share(now, n), "groups": groups}
+    return {"n": n, **shares, "refused": {"test": share(*refused)}}
+
+
+def test_other_kinds_of_text():
+    told = say.other_kinds(rates())
+    assert "0 of 206 texts of the test (0 % (0 % to 2 %))" in told
+    assert "91 % are not answered with a topic, 29 % by the threshold alone" in told
+    assert "noise 100 %" in told
+    assert "one in a hundred" not in told
+    assert "What is left reads like the training texts" in told
+
+
+def test_other_kinds_where_the_limits_refuse_too_much_or_let_nothing_through():
+    assert "more than one in a hundred" in say.other_kinds(rates(refused=(20, 206)))
+    assert "more than one in a hundred" not in say.other_kinds(rates(refused=(1, 50)))
+    assert "What is left" not in say.other_kinds(rates(now=85))
+
+
+READS = {"the model": 1.0, "the linear model": 0.97, "the search for leaks": 1.0}
+
+
+def test_a_comparison_that_can_be_believed_has_no_doubts():
+    scores = {"the model": evaluate.wilson(45, 50), "rival": evaluate.wilson(44, 50)}
+    assert say.doubts(READS, scores, 0.2) == []
+    assert "no difference" in say.verdict(0.9, 0.88, 1.0, 50, doubts=[])
+
+
+def test_who_cannot_read_or_is_no_better_than_the_largest_topic_is_not_compared():
+    scores = {"the model": evaluate.wilson(10, 50), "rival": evaluate.wilson(44, 50)}
+    doubts = say.doubts(READS | {"the model": 0.02}, scores, 0.2)
+    assert doubts == [
+        "the model reads 2 % of the letters",
+        "the model does not beat the share of the largest topic, 20 %",
+    ]
+    told = say.verdict(0.2, 0.88, 0.001, 50, never=["x"], doubts=doubts)
+    assert told.startswith("Model and TF-IDF + linear SVM cannot be compared on these texts: ")
+    assert told.endswith("It never answers x.")
+    assert "ahead" not in told
+    assert "behind" not in told
+    cost = {"accuracy": 0.2, "megabytes": 1, "seconds": 1, "milliseconds": 1}
+    told = say.why_not_linear(cost, cost | {"accuracy": 0.88}, 0.001, 50, doubts)
+    assert "cannot be compared" in told
+    assert "take the linear model" not in told
+
+
 # --- weak places ---------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from figures.evaluate import intervals
+from figures import evaluate as figures
 from gpt2news import show
 from gpt2news.run import Run
 
@@ -16,10 +16,11 @@ mpl.use("agg")
 
 ASK = """
 from gpt2news import run, show
+figures = run.companion("figures", "01_explore")
 def draw(text="first", size=2):
     figure = show.plt.figure(figsize=(1, 1))
     return figure, f"a drawing of {text}, {size}"
-show.play(draw, run.Run("x"), "drawn", text="", size=(1, 5))
+figures.play(draw, run.Run("x"), "drawn", text="", size=(1, 5))
 """
 
 
@@ -117,7 +118,7 @@ def test_plain_with_markup_has_no_markup_left(label):
 
 def test_a_topic_with_dollars_is_no_formula_in_a_figure():
     show.style()
-    figure = intervals({"$x^2$": {"value": 0.5, "low": 0.4, "high": 0.6}}, "$score")
+    figure = figures.intervals({"$x^2$": {"value": 0.5, "low": 0.4, "high": 0.6}}, "$score")
     (text,) = figure.axes[0].get_yticklabels()
     assert text.get_text() == "$x^2$"
     assert not text.get_parse_math()
@@ -129,58 +130,3 @@ def test_dollars_in_a_table_open_no_formula_and_markup_is_escaped():
     shown = show.table(pd.DataFrame({"text": ["$5m to $6m", "<script>"]})).data
     assert "<span>$</span>5m to <span>$</span>6m" in shown
     assert "<script>" not in shown
-
-
-# --- dots with intervals ------------------------------------------------------------------------
-
-
-def test_dots_stand_where_the_values_are_and_quiet_rows_are_grey():
-    rows = pd.DataFrame(
-        {
-            "label": ["all", "few"],
-            "value": [0.9, 0.5],
-            "low": [0.8, 0.1],
-            "high": [1.0, 0.9],
-            "colour": [show.MODEL, show.QUIET],
-        }
-    )
-    figure = show.dots(rows, "accuracy")
-    axis = figure.axes[0]
-    lines, points = axis.collections
-    assert [list(span[:, 0]) for span in lines.get_segments()] == [[0.8, 1.0], [0.1, 0.9]]
-    assert points.get_offsets().tolist() == [[0.9, 0.0], [0.5, 1.0]]
-    colours = [label.get_color() for label in axis.get_yticklabels()]
-    assert colours[0] != colours[1]
-    assert not axis.texts
-    plt.close(figure)
-
-
-def test_the_first_interval_is_the_model_and_its_value_is_written():
-    scores = {name: {"value": v, "low": v, "high": v} for name, v in (("a", 0.5), ("b", 0.25))}
-    figure = intervals(scores, "accuracy")
-    axis = figure.axes[0]
-    colours = [mpl.colors.to_hex(colour).upper() for colour in axis.collections[1].get_facecolor()]
-    assert colours == [show.MODEL, show.RIVAL]
-    assert [text.get_text() for text in axis.texts] == ["0.500", "0.250"]
-    plt.close(figure)
-
-
-@pytest.mark.parametrize("values", [[], [0.0, 0.0], [0.31, -0.04]])
-def test_words_are_coloured_by_their_strength(values):
-    words = ["<b>", "b"][: len(values)]
-    shown = show.coloured_words(words, values, "A & B", digits=2).data
-    assert "<b>A &amp; B</b>" in shown
-    assert ("<sup>" in shown) == any(values)
-    if any(values):
-        assert all(part in shown for part in ("+0.31", "−0.04", "&lt;b&gt;"))
-
-
-def test_boxes_hold_their_texts_and_nothing_is_no_error():
-    figure = show.boxes([[("a", show.MODEL, "1"), ("long", show.RIVAL, "2")], [("b", "red", "")]])
-    axis = figure.axes[0]
-    assert [text.get_text() for text in axis.texts] == ["a", "1", "long", "2", "b", ""]
-    first, second, below = axis.patches
-    assert first.get_width() < second.get_width()
-    assert first.get_y() == second.get_y() > below.get_y()
-    plt.close(figure)
-    plt.close(show.boxes([]))

@@ -83,6 +83,9 @@ METRICS = {
     "off_topic": {
         "n": 48,
         "not_sure": {"value": 0.416, "low": 0.29, "high": 0.56},
+        "not_answered": {"n": 48, "value": 0.916, "low": 0.8, "high": 0.97},
+        "groups": {"noise": {"n": 8, **INTERVAL}, "off-topic": {"n": 40, **INTERVAL}},
+        "refused": {"test": {"n": 206, "value": 0.005, "low": 0.0, "high": 0.02}},
         "by_kind": {"recipe": {"n": 8, **INTERVAL}},
     },
     "attribution": {

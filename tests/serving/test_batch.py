@@ -215,5 +215,5 @@ def test_the_outcomes_are_counted(exported, tmp_path):
     assert counts["not read"] == 1
     assert counts.total() == 3
     assert batch.counted(Counter({"answered": 1200, "not read": 1})) == (
-        "1,201 rows: 1,200 answered, 0 not sure, 1 not read"
+        "1,201 rows: 1,200 answered, 0 not sure, 0 another kind of text, 1 not read"
     )

@@ -13,5 +13,6 @@ def test_parity_of_what_was_exported(exported, tiny_model):
     topics = ["business", "politics"]
     same = checks.parity(tiny_model, exported, TEXTS, topics)
     assert same["parity_max_abs_diff"] < 1e-4
+    assert same["plain_max_abs_diff"] < 1e-4
     assert same["accuracy_drop"] == same["accuracy_torch"] - same["accuracy_int8"]
     assert same["same_answer"] in (0.0, 0.5, 1.0)

@@ -87,7 +87,10 @@ def test_a_file_of_which_nothing_is_answered(exported, capsys, tmp_path):
     (tmp_path / "in.csv").write_text("text,id\n,1\n,2\n")
     files = ["--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out.csv")]
     assert cli.main(["classify", "--model", str(exported), *files]) == 4
-    assert "2 rows: 0 answered, 0 not sure, 2 not read" in capsys.readouterr().err
+    assert (
+        "2 rows: 0 answered, 0 not sure, 0 another kind of text, 2 not read"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_terminal_that_cannot_draw_the_bar(exported):

@@ -23,14 +23,14 @@ def test_a_file_keeps_its_bytes_its_delimiter_and_its_bad_rows(exported):
     answered = answer_rows(predictor, rows, "text")
     lines = upload.as_csv(table, rows, answered).split(b"\n")
     (alone,) = predictor(["The bank cut its forecast"])
-    assert lines[0] == b"id;text;predicted;probability;answered;truncated;error"
-    wanted = f"1;The bank cut its forecast;{alone.topic};{alone.probability};True;False;"
+    assert lines[0] == b"id;text;predicted;probability;answered;reason;truncated;error"
+    wanted = f"1;The bank cut its forecast;{alone.topic};{alone.probability};True;;False;"
     assert lines[1] == wanted.encode()
     assert lines[2:] == [
-        b"2;;;;;;no text",
-        b"3;;;;;;1 columns where there are 2 names",
-        b"4;caf\xe9;;;;;the text is not UTF-8",
-        b"5;Goal!;;;;;\"3 columns where there are 2 names; beyond them: ['more']\"",
+        b"2;;;;;;;no text",
+        b"3;;;;;;;1 columns where there are 2 names",
+        b"4;caf\xe9;;;;;;the text is not UTF-8",
+        b"5;Goal!;;;;;;\"3 columns where there are 2 names; beyond them: ['more']\"",
         b"",
     ]
     assert [upload.counts_as(row) for row in answered] == [alone.topic] + ["not read"] * 4
@@ -85,4 +85,4 @@ def test_the_page_with_any_model_folder(exported, monkeypatch, copy):
     assert not app.exception
     assert [each.value for each in app.header][:1] == ["The words that decided"]
     broken, _ = run(folder.with_name("nowhere"))
-    assert "no serving.json" in broken.error[0].value
+    assert r"no serving\.json" in broken.error[0].value

@@ -64,6 +64,7 @@ def test_one_text_gives_one_answer(client, exported):
         "probabilities",
         "tokens",
         "truncated",
+        "reason",
     }
 
 

@@ -14,8 +14,8 @@ from gpt2news.finetune.model import (
     load_tokenizer,
     locate_backbone,
     pad,
-    pool,
 )
+from gpt2news.finetune.pooled import pool
 from gpt2news.finetune.predict import Classifier
 from gpt2news.finetune.recipe import Recipe, device_line, suits, use_all_cores
 from gpt2news.finetune.train import finetune

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -9,21 +10,43 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
-from transformers.modeling_outputs import SequenceClassifierOutput
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 from transformers.utils import logging
 
 from gpt2news.explore import NORMALISER
+from gpt2news.finetune import pooled
+from gpt2news.finetune.pooled import Pooled
 from gpt2news.run import ROOT
 
 # The hub's revision of the day this was written: a moved branch must not change a result.
 PINNED = {"openai-community/gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e"}
+# The hub's old names, as everybody writes them.
+OWNERS = {"gpt2": "openai-community", "distilgpt2": "distilbert"}
 POOLINGS = {
     "last": "the state of the last token of the text",
     "mean": "the mean of the states of all its tokens",
     "first": "the state of its first token, which has seen nothing else",
 }
+POOLED = "pooled_"  # before the type, where transformers does not know the pooling
+# What makes `pooled.py` the code of one model.
+OF_ONE_MODEL = """
+
+from transformers import {config}, {model}
+
+
+class Config({config}):
+    model_type = "{kind}"
+
+
+class Model(Pooled, {model}):
+    config_class = Config
+
+    def __init__(self, config):
+        super().__init__({config}.from_dict(config.to_dict()))
+"""
+TRIED = "The bank cut its forecast; 3 goals, 2 votes."
 
 
 class BackboneError(ValueError):
@@ -52,6 +75,7 @@ def locate_backbone(name: str) -> tuple[str, str | None]:
         if (folder / "config.json").exists():
             return os.path.relpath(folder), None  # what is printed of it names no home folder
     hub, _, revision = name.partition("@")
+    hub = f"{OWNERS[hub]}/{hub}" if hub in OWNERS else hub
     if name.startswith(("models/", ".", "/")) or hub.count("/") != 1:
         why = "no folder with a config.json there, and not a hub name (owner/name)"
         raise BackboneError(f"backbone {name!r}: {why}")
@@ -64,7 +88,7 @@ def load(loader, backbone: str, **options):
     try:
         with quiet():
             return loader(where, revision=revision, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         first = str(error).splitlines()[0]
         raise BackboneError(
             f"backbone {backbone!r} could not be loaded ({first}). Without a hub, download the "
@@ -72,17 +96,55 @@ def load(loader, backbone: str, **options):
         ) from error
 
 
+def read_config(folder: str | Path, revision: str | None = None):
+    """`AutoConfig.from_pretrained`, also where `save_model` put `pooled.py`."""
+    settings, _ = PreTrainedConfig.get_config_dict(folder, revision=revision)
+    kind = settings.get("model_type", "")
+    if not kind.startswith(POOLED):
+        return AutoConfig.from_pretrained(folder, revision=revision)
+    del settings["auto_map"]
+    settings["model_type"] = kind.removeprefix(POOLED)
+    return AutoConfig.for_model(settings["model_type"]).from_dict(settings)
+
+
+def save_model(model: torch.nn.Module, folder: Path) -> None:
+    """In Hugging Face's layout: transformers answers alike, or refuses."""
+    model.save_pretrained(folder)
+    config, file = model.config, folder / "config.json"
+    if config.pooling == "last":
+        return
+    base = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    kind, settings = POOLED + config.model_type, json.loads(file.read_text("utf-8"))
+    model_name = "AutoModelForSequenceClassification"
+    autos = {"AutoConfig": "pooled.Config", model_name: "pooled.Model"}
+    settings |= {"model_type": kind, "auto_map": autos}
+    file.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+    end = OF_ONE_MODEL.format(config=type(config).__name__, model=base.__name__, kind=kind)
+    (folder / "pooled.py").write_text(Path(pooled.__file__).read_text("utf-8") + end, "utf-8")
+
+
 def load_tokenizer(
     backbone: str, max_length: int, normalise: bool = False
 ) -> PreTrainedTokenizerFast:
     """The backbone's tokenizer, with a padding token and truncation to `max_length`.
 
-    `normalise` puts `explore.NORMALISER` into it. All of that is saved in tokenizer.json, so that
-    server, batch job and plain transformers cut a text as training did.
+    `normalise` puts `explore.NORMALISER` into it. All of that is saved with it, so that server,
+    batch job and plain transformers cut a text as training did; "<|pad|>" in a text is text.
+
+    Raises:
+        BackboneError: it cannot be had or used.
     """
-    tokenizer = load(AutoTokenizer.from_pretrained, backbone)
+    tokenizer = load(AutoTokenizer.from_pretrained, backbone, config=load(read_config, backbone))
     if tokenizer.pad_token is None:  # GPT-2 was never trained on batches of unequal texts
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token is None:
+        raise BackboneError(f"backbone {backbone!r}: no end and no padding token")
+    if _letters(tokenizer.decode(tokenizer.encode(TRIED, add_special_tokens=False))) != _letters(
+        TRIED
+    ):
+        lost = "its tokenizer does not give a text back; is tokenizer.json there?"
+        raise BackboneError(f"backbone {backbone!r}: {lost}")
+    tokenizer.split_special_tokens = tokenizer.init_kwargs["split_special_tokens"] = True
     tokenizer.padding_side = "right"
     if normalise:
         tokenizer.backend_tokenizer.normalizer = NORMALISER
@@ -90,6 +152,10 @@ def load_tokenizer(
     tokenizer.backend_tokenizer.enable_truncation(max_length)
     tokenizer.model_max_length = max_length
     return tokenizer
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
@@ -109,33 +175,6 @@ def pad(rows: list[list[int]], pad_token_id: int) -> torch.Tensor:
     return torch.tensor([row + [pad_token_id] * (longest - len(row)) for row in rows])
 
 
-def pool(states: torch.Tensor, last: torch.Tensor, pooling: str) -> torch.Tensor:
-    """(n, tokens, width) states and (n,) places of the last token of each text -> (n, width)."""
-    if pooling == "first":
-        return states[:, 0]
-    if pooling == "last":
-        # Not len(states): that would fix the number of texts in an export.
-        rows = torch.arange(states.shape[0], device=states.device)
-        return states[rows, last]
-    places = torch.arange(states.shape[1], device=states.device)
-    real = (places[None, :] <= last[:, None]).unsqueeze(-1)
-    return (states * real).sum(dim=1) / (last + 1)[:, None]
-
-
-def score(model, states: torch.Tensor, input_ids: torch.Tensor) -> SequenceClassifierOutput:
-    """(n, topics) logits of (n, tokens, width) states of ids that are padded on the right."""
-    last = (input_ids != model.config.pad_token_id).sum(dim=1).clamp(min=1) - 1
-    return SequenceClassifierOutput(logits=model.score(pool(states, last, model.config.pooling)))
-
-
-class _Pooled:
-    """Mixed into a `…ForSequenceClassification`: the same weights, another pooling."""
-
-    def forward(self, input_ids, **_) -> SequenceClassifierOutput:
-        states = self.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
-        return score(self, states, input_ids)
-
-
 def classifier_class(config, pooling: str) -> type:
     """The model class for a configuration and a pooling; for `last` it is transformers' own."""
     if pooling not in POOLINGS:
@@ -148,7 +187,7 @@ def classifier_class(config, pooling: str) -> type:
         raise BackboneError(f"a {config.model_type} model: a causal language model is needed")
     if pooling == "last":
         return base
-    return type(f"Pooled{base.__name__}", (_Pooled, base), {})
+    return type(f"Pooled{base.__name__}", (Pooled, base), {})
 
 
 def load_model(
@@ -166,7 +205,7 @@ def load_model(
     Raises:
         BackboneError: it cannot be had or used, or reads fewer than `max_length` tokens.
     """
-    config = load(AutoConfig.from_pretrained, backbone)
+    config = load(read_config, backbone)
     reads = getattr(config, "max_position_embeddings", max_length)
     if max_length > reads:
         raise BackboneError(f"max_length {max_length}: {backbone} reads {reads} tokens at most")
@@ -184,4 +223,12 @@ def load_model(
     if from_scratch:
         return kind(config).float()
     options = {"config": config, "dtype": torch.float32, "use_safetensors": True}
-    return load(kind.from_pretrained, backbone, **options)
+    options |= {"ignore_mismatched_sizes": True, "output_loading_info": True}
+    model, found = load(kind.from_pretrained, backbone, **options)
+    new = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+    if lost := new - {"score.weight"}:
+        which = f"{len(lost)} of its weights are missing or of another shape"
+        raise BackboneError(f"backbone {backbone!r}: {which}, as {min(lost)}")
+    if "score.weight" not in found["missing_keys"]:  # an earlier classifier's
+        model.score.weight.data.normal_(std=config.initializer_range)
+    return model

@@ -9,7 +9,8 @@ import psutil
 import torch
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from gpt2news.finetune.model import pad, quiet, score
+from gpt2news.finetune.model import pad, quiet
+from gpt2news.finetune.pooled import score
 from gpt2news.finetune.recipe import Recipe
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoTokenizer
+from scipy.special import softmax
+from transformers import AutoTokenizer
 
 from gpt2news.finetune.device import device_type
-from gpt2news.finetune.model import classifier_class, encode, pad, quiet
+from gpt2news.finetune.model import classifier_class, encode, pad, quiet, read_config
 from gpt2news.finetune.recipe import use_all_cores
 
 
@@ -21,12 +22,12 @@ class Classifier:
     """
 
     def __init__(self, folder: Path):
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        config = AutoConfig.from_pretrained(folder)
+        config = read_config(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, config=config)
         self.pooling = getattr(config, "pooling", "last")
         kind = classifier_class(config, self.pooling)
         with quiet():
-            self.model = kind.from_pretrained(folder, dtype=torch.float32).eval()
+            self.model = kind.from_pretrained(folder, config=config, dtype=torch.float32).eval()
         self.topics = [config.id2label[i] for i in range(config.num_labels)]
         self.max_length = self.tokenizer.model_max_length
         self.device = torch.device(device_type())
@@ -49,5 +50,4 @@ class Classifier:
 
     def __call__(self, texts: list[str], batch_size: int = 32) -> np.ndarray:
         """(n, topics) probabilities."""
-        logits = torch.from_numpy(self.logits(texts, batch_size))
-        return torch.softmax(logits, dim=-1).numpy()
+        return softmax(self.logits(texts, batch_size), axis=1)

@@ -11,10 +11,9 @@ from typing import Literal
 
 import psutil
 import torch
-from transformers import AutoConfig
 
 from gpt2news.finetune.device import device_type
-from gpt2news.finetune.model import POOLINGS, BackboneError, load
+from gpt2news.finetune.model import POOLINGS, BackboneError, load, read_config
 
 DTYPES = ("auto", "fp32", "bf16", "fp16")
 # What suits a backbone, by the last part of its name: a larger model wants a lower rate.
@@ -92,7 +91,7 @@ class Recipe:
         if out.resolve() in (folder.resolve(), *folder.resolve().parents):
             raise ValueError(f"checkpoints: {folder} is in the model folder; choose one beside it")
         self.texts_at_once()
-        layers = load(AutoConfig.from_pretrained, self.backbone).num_hidden_layers
+        layers = load(read_config, self.backbone).num_hidden_layers
         if self.freeze > layers:
             raise BackboneError(f"freeze = {self.freeze}: {self.backbone} has {layers} blocks")
 

@@ -18,8 +18,9 @@ from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from gpt2news.finetune import part
+from gpt2news.finetune.backbone import prepare
 from gpt2news.finetune.device import device_type
-from gpt2news.finetune.model import encode, load_model, load_tokenizer, locate_backbone, quiet
+from gpt2news.finetune.model import encode, locate_backbone, quiet, save_model
 from gpt2news.finetune.recipe import Recipe, choose_dtype, device_line, use_all_cores
 from gpt2news.finetune.trainer import (
     ClassifierTrainer,
@@ -60,9 +61,7 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
     topics = _topics(train, val)
     threads, dtype = use_all_cores(), choose_dtype(recipe.dtype)
     set_seed(recipe.seed)
-    tokenizer = load_tokenizer(recipe.backbone, recipe.max_length, recipe.normalise)
-    shape = (tokenizer.pad_token_id, recipe.max_length, recipe.from_scratch, recipe.pooling)
-    model = load_model(recipe.backbone, topics, *shape)
+    tokenizer, model = prepare(recipe, topics)
     settings = {name: value for name, value in asdict(recipe).items() if name not in HOW}
     record = {**settings, "parameters": _size(model), "topics": topics}
     model = part.choose(model, recipe)
@@ -224,6 +223,6 @@ def _save(trainer: ClassifierTrainer, whole, tokenizer, out: Path, record: dict)
     model = whole or trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
     model = model.merge_and_unload() if record["lora"] else model
     with atomic(out) as folder:
-        model.cpu().save_pretrained(folder)
+        save_model(model.cpu(), folder)
         tokenizer.save_pretrained(folder)
         (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")

@@ -60,7 +60,7 @@ def classify(model: Predictor | Endpoint) -> None:
         try:
             show_answer(model, text)
         except EndpointError as error:
-            st.error(str(error))
+            st.error(look.plain(str(error)))
 
 
 def show_answer(model: Predictor | Endpoint, text: str) -> None:
@@ -76,6 +76,8 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
     likely = f"{look.plain(answer.topic)}, {look.percent(answer.probability)} likely"
     if answer.answered:
         st.success(f"**{likely}**")
+    elif answer.reason:
+        st.warning(SAYS["kind"].format(look.plain(answer.reason), likely))
     else:
         needs = f"this model answers from {model.threshold:.0%}" if local else "that is too little"
         st.warning(f"**Not sure.** At best {likely}; {needs}.")
@@ -100,7 +102,7 @@ def show_answer(model: Predictor | Endpoint, text: str) -> None:
 
 
 def card(folder: Path) -> str:
-    """README.md for a tab: no front matter, no pictures, links only to the web."""
+    """README.md for a tab: no front matter, a picture is a link, links only to the web."""
     readme = folder / "README.md"
     if not readme.is_file():
         return SAYS["no card"].format(folder.name)
@@ -122,13 +124,13 @@ def main(folder: str) -> None:
     try:
         model = load(folder, os.environ.get("GPT2NEWS_ENDPOINT"))
     except (EndpointError, ModelFolderError) as error:
-        st.error(str(error))
+        st.error(look.plain(str(error)))
         return
     if isinstance(model, Predictor):
         answers = SAYS["here"].format(", ".join(map(look.plain, model.topics)))
         about = card(model.folder)
     else:
-        answers, about = f"the endpoint {model.name}", SAYS["endpoint"]
+        answers, about = f"the endpoint {look.plain(model.name)}", SAYS["endpoint"]
     st.markdown(SAYS["where"].format(answers))
     first, second, third = st.tabs(["Classify", "A file", "About this model"])
     with first:

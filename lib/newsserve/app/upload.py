@@ -49,7 +49,7 @@ def tab(model: Model) -> None:
         if st.button(f"Classify {len(rows):,} rows", type="primary"):
             state.done = (key, answer_all(model, rows, table.column))
     except (TableError, EndpointError) as error:
-        st.error(str(error))
+        st.error(look.plain(str(error)))
         return
     if "done" in state and state.done[0] == key:
         show_results(table, rows, state.done[1])

@@ -1,0 +1,1 @@
+"""The scores of a chapter, together as metrics.json has them."""
