@@ -13,8 +13,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import train_test_split
 
-from gpt2news.explore import READING, comparable, describe, load_corpus
-from gpt2news.run import Run, atomic, sha256_of
+from gpt2news.explore import comparable
+from gpt2news.run import atomic, sha256_of
 
 PARTS = ("train", "val", "test")
 SHINGLE = 5  # words in a run
@@ -165,24 +165,6 @@ def summary(written: dict, leaks: dict[str, int]) -> dict:
     """The section `split` of metrics.json, of what `write_split` and `check_leaks` returned."""
     sizes = {part: written["counts"][part]["all"] for part in PARTS}
     return {**sizes, **leaks, "seed": written["seed"]}
-
-
-def catch_up(report: Run) -> None:
-    """Make `splits/` and the metrics `dataset` and `split`, if they are missing; says so."""
-    folder = report.path("splits")
-    if (folder / "split.json").exists() and {"dataset", "split"} <= set(report.metrics):
-        return
-    how = "with the settings in its notebook"
-    if report.profile.exists():
-        how = f"as profile {report.name} would"
-    settings = report.settings("02_split")
-    facts = {name: settings[name] for name in ("dataset", "seed", "val_share", "test_share")}
-    print(f"02_split has not run here: splitting {facts['dataset']}, {how}.")
-    texts = load_corpus(facts["dataset"], **{name: settings[name] for name in READING})
-    parted = split_corpus(texts, facts["seed"], facts["val_share"], facts["test_share"])
-    written = write_split(parted, folder, facts)
-    dataset = describe(facts["dataset"], texts, parted["group"].nunique())
-    report.save_metrics(dataset=dataset, split=summary(written, check_leaks(folder)))
 
 
 def read_part(file: Path) -> pd.DataFrame:

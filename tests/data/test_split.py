@@ -8,7 +8,6 @@ import pytest
 
 from gpt2news import explore, split
 from gpt2news.explore import load_corpus, normalise
-from gpt2news.run import Run
 from gpt2news.split import (
     PARTS,
     LeakError,
@@ -298,53 +297,3 @@ def test_our_split_of_bbc_news_does_not(bbc, tmp_path, monkeypatch):
     assert bbc["text"].map(normalise).nunique() <= 2126
     pd.testing.assert_series_equal(frame["split"], split_corpus(bbc, seed=0)["split"])
     assert (frame["split"] != split_corpus(bbc, seed=1)["split"]).any()
-
-
-# --- a chapter that is opened alone -------------------------------------------------------------
-
-
-@pytest.fixture
-def report(tmp_path, monkeypatch) -> Run:
-    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path / "reports"))
-    return Run("quick")
-
-
-def test_catch_up_makes_what_is_missing_and_says_so_once(report, capsys):
-    split.catch_up(report)
-    said = capsys.readouterr().out
-    assert said == "02_split has not run here: splitting sample, as profile quick would.\n"
-    metrics = report.metrics
-    assert metrics["split"] == {
-        "train": 400,
-        "val": 50,
-        "test": 50,
-        "leaked_exact": 0,
-        "leaked_near": 0,
-        "seed": 0,
-    }
-    assert metrics["dataset"]["rows"] == metrics["dataset"]["unique"] == 500
-    assert metrics["dataset"]["name"] == "sample"
-    written = read_split(report.path("splits"))
-    again = split_corpus(load_corpus("sample"), 0)
-    for part in PARTS:
-        ids = again.loc[again["split"] == part, "source_id"]
-        assert written[part]["source_id"].tolist() == ids.tolist()
-    before = {path: path.stat().st_mtime_ns for path in report.folder.rglob("*")}
-    split.catch_up(report)
-    assert capsys.readouterr().out == ""
-    assert {path: path.stat().st_mtime_ns for path in report.folder.rglob("*")} == before
-
-
-def test_catch_up_keeps_a_split_that_was_drawn_otherwise(report, planted, capsys):
-    written = write_split(split_corpus(planted, 4, 0.2, 0.2), report.path("splits"), {"seed": 4})
-    section = split.summary(written, check_leaks(report.path("splits")))
-    report.save_metrics(dataset={"name": "mine.csv"}, split=section)
-    split.catch_up(report)
-    assert capsys.readouterr().out == ""
-    assert report.metrics["split"] == section
-    assert report.metrics["dataset"] == {"name": "mine.csv"}
-
-
-def test_a_run_without_a_profile_takes_the_notebooks_settings(report, capsys):
-    split.catch_up(Run("my-own"))
-    assert "splitting sample, with the settings in its notebook." in capsys.readouterr().out

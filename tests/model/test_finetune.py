@@ -1,70 +1,11 @@
-"""The package's own functions: a recipe from a chapter's parameters, and catching up."""
-
-import json
-
-import pytest
+"""The section `model` of metrics.json."""
 
 from gpt2news import finetune as ft
-from gpt2news.run import Run
 
 TRAINING = {
     "parameters": 7, "max_length": 256, "pooling": "last", "backbone": "models/gpt2-mini",
     "from_scratch": False, "epochs": 5, "seconds": 1.0, "dtype": "fp32",
 }  # fmt: skip
-
-
-@pytest.fixture
-def report(tmp_path, monkeypatch):
-    """A run called quick, with chapter 02's part of the record; training is only written down."""
-    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path))
-    run = Run("quick")
-    run.save_metrics(dataset={"name": "sample"})
-    monkeypatch.setattr(ft.split, "catch_up", lambda report: None)
-    return run
-
-
-@pytest.fixture
-def trained(monkeypatch):
-    calls = []
-
-    def stand_in(recipe, splits, out):
-        calls.append(recipe)
-        out.mkdir(parents=True)
-        (out / "training.json").write_text(json.dumps(TRAINING))
-        return TRAINING
-
-    monkeypatch.setattr(ft, "finetune", stand_in)
-    return calls
-
-
-def test_catching_up_trains_as_the_profile_would_and_only_once(report, trained, capsys):
-    ft.catch_up(report)
-    (recipe,) = trained
-    assert (recipe.epochs, recipe.max_length, recipe.learning_rate) == (5, 256, 5e-4)
-    assert (recipe.batch_size, recipe.pooling, recipe.seed) == (16, "last", 0)
-    assert not recipe.normalise
-    said = capsys.readouterr().out
-    assert said.count("\n") == 1
-    assert "03_finetune has not run here: training a model, as profile quick would." in said
-    assert report.metrics["model"]["name"] == "gpt2-mini"
-    ft.catch_up(report)
-    assert len(trained) == 1
-    assert not capsys.readouterr().out
-
-
-def test_catching_up_spends_no_money(report, trained, monkeypatch):
-    settings = report.settings("03_finetune")
-    monkeypatch.setattr(Run, "settings", lambda *_: {**settings, "backend": "sagemaker"})
-    with pytest.raises(FileNotFoundError, match="run chapter 03_finetune first"):
-        ft.catch_up(report)
-    assert not trained
-
-
-def test_a_lower_cased_corpus_and_options_reach_the_recipe(report):
-    report.save_metrics(dataset={"name": "bbc-csv"})
-    settings = {**report.settings("03_finetune"), "max_length": 64, "options": {"freeze": 2}}
-    recipe = ft.recipe_of(report, settings)
-    assert (recipe.normalise, recipe.max_length, recipe.freeze) == (True, 64, 2)
 
 
 def test_the_summary_says_from_scratch_and_keeps_the_job():
