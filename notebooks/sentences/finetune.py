@@ -1,6 +1,7 @@
 """What chapter 03 says of its results."""
 
 from gpt2news.evaluate import wilson
+from gpt2news.show import plain
 from sentences import SEE, count, listed
 
 
@@ -264,6 +265,7 @@ def parts(right: dict[str, int], n: int) -> str:
 def turns(words: list[str], answers: list[str], confidence: list[float]) -> str:
     """Word by word: where the answer changes. `answers`: the topic after each word."""
     changes = [i for i in range(1, len(words)) if answers[i] != answers[i - 1]]
+    words, answers = ([plain(name, markup=True) for name in names] for names in (words, answers))
     ends = f"It ends at {answers[-1]}, {confidence[-1]:.2f}."
     if not changes:
         return (

@@ -200,3 +200,11 @@ def test_trial():
     assert "On T4: 0.80 s a step and 6.2 GiB" in said
     assert "75 steps are about **1 minutes**" not in said
     assert "about **1 minute**" in said
+
+
+def test_markup_in_topics_and_words_stays_text():
+    evil = "<img src=x onerror=alert(1)>"
+    for answers in ([evil, evil], [evil, "![p](http://elsewhere.invalid)"]):
+        told = say.turns([evil, evil], answers, [0.5, 0.5])
+        assert "<img" not in told
+        assert "![" not in told
