@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from gpt2news.deploy import INT8
-from gpt2news.run import ROOT, Run, atomic
+from gpt2news.run import ROOT, Run, atomic, seal
 from newsreport.pages import card, read_json
 from newsserve.predictor import MANIFEST
 from publish import PUBLISHED, SHIPPED
@@ -46,6 +46,7 @@ def ship(source: Path, metrics: dict, out: Path = OUT) -> None:
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         (part / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         (part / "README.md").write_text(card(metrics, "onnx"), encoding="utf-8")
+        seal(part)
 
 
 def main() -> int:

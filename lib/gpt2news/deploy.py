@@ -15,7 +15,7 @@ from onnx import ModelProto, TensorProto
 from transformers import AttentionInterface
 
 from gpt2news.finetune import Classifier, pool
-from gpt2news.run import atomic, sha256_of
+from gpt2news.run import atomic, seal, sha256_of
 from newsserve.predictor import MANIFEST
 
 FP32, INT8 = "model.onnx", "model.int8.onnx"
@@ -141,4 +141,5 @@ def export(
             "sha256": {name: sha256_of(part / name) for name in (FP32, INT8, "tokenizer.json")},
         }
         (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        seal(part)
     return out

@@ -14,8 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 # One definition of each for all packages; chapters take them from here.
-from newsserve.files import atomic as atomic
-from newsserve.files import sha256_of as sha256_of
+from newsserve.files import atomic, damage, seal, sha256_of, sweep  # noqa: F401
 
 CHAPTERS = ("01_explore", "02_split", "03_finetune", "04_evaluate", "05_deploy")
 

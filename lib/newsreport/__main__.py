@@ -63,6 +63,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return args.run(args)
+    except KeyboardInterrupt:
+        print(f"\ngpt2news {args.command}: stopped; the same command goes on", file=sys.stderr)
+        return 130
     except (ValueError, OSError) as error:
         print(f"gpt2news {args.command}: {error}", file=sys.stderr)
         return 2

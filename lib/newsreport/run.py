@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from gpt2news import run as files
 from gpt2news.run import CHAPTERS, ROOT, Run, atomic, reports_root, sha256_of
 from newsreport import gates
 from newsreport.fingerprints import fingerprint
@@ -31,6 +32,7 @@ from newsreport.pages import read_json, render_chapter, render_run, write_cards,
 from newsreport.profiles import Profile
 
 SHIPPED = "models/gpt2-mini"
+SHARED = ("files.json", "metrics.json", "run.json")  # no chapter's own
 PACKAGES = ("torch", "transformers", "tokenizers", "onnxruntime", "scikit-learn", "pandas")
 
 
@@ -62,9 +64,13 @@ def run_report(
     began = time.monotonic()
     try:
         with FileLock(reports_root() / f".{name}.lock", timeout=0):
+            files.sweep(run.folder)
             record = _run_chapters(run, profile, fresh, corpora, say)
             write_cards(run)
             render_run(run, record)
+            for folder in (run.path("model"), run.path("onnx"), run.folder):
+                if folder.is_dir():
+                    files.seal(folder)
             write_list()
     except Timeout:
         going_on = f"a run into reports/{name} is going on"
@@ -96,7 +102,8 @@ def _check_backbone(profile: Profile) -> None:
 
 def _run_chapters(run: Run, profile: Profile, fresh: bool, corpora: dict, say) -> dict:
     """Bring all up to date; returns what run.json holds."""
-    earlier = read_json(run.path("run.json")).get("chapters") or {}
+    whole = read_json(run.path("metrics.json"))  # without it, what is recorded is of no use
+    earlier = (whole and read_json(run.path("run.json")).get("chapters")) or {}
     record = _facts(run, profile)
     states = record["chapters"]
     failed = False
@@ -124,21 +131,22 @@ def _run_chapters(run: Run, profile: Profile, fresh: bool, corpora: dict, say) -
         states[chapter] = {**state, "fingerprint": key}
         seconds = {name: state["seconds"] for name, state in states.items()}
         run.save_metrics(profile=profile.name, seconds=seconds)
+        files.seal(run.folder)
         run.write_json("run.json", record)
     run.write_json("run.json", record)
     return record
 
 
 def _is_current(run: Run, state: dict | None, key: str) -> bool:
-    """Did it end well, from the same start, and is all it made still here?"""
+    """Did it end well, from the same start, and is all it made still here as it was?"""
     if not state or state.get("status") != "done" or state.get("fingerprint") != key:
         return False
-    return all(run.path(made).exists() for made in state["made"])
+    return not files.damage(run.folder, state["made"])
 
 
 def _forget_from(run: Run, chapter: str) -> None:
     """Remove pages, executed notebooks and records of this chapter and all later ones: stale."""
-    metrics = run.metrics
+    metrics = read_json(run.path("metrics.json"))
     for later in CHAPTERS[CHAPTERS.index(chapter) :]:
         run.path(f"{later}.html").unlink(missing_ok=True)
         run.path("notebooks", f"{later}.ipynb").unlink(missing_ok=True)
@@ -162,8 +170,9 @@ def _run_chapter(run: Run, notebook: Path, values: dict, limit: float | None, sa
     made = []
     for path in sorted(run.folder.rglob("*")):
         # A second of grace: file systems keep times less finely than the clock does.
-        if path.is_file() and path.stat().st_mtime >= started - 1:
-            made.append(str(path.relative_to(run.folder)))
+        name = path.relative_to(run.folder).as_posix()
+        if path.is_file() and name not in SHARED and path.stat().st_mtime >= started - 1:
+            made.append(name)
     return {"status": "done", "seconds": seconds, "made": made}
 
 

@@ -93,6 +93,15 @@ def serve(args: argparse.Namespace) -> int | str:
     return 0
 
 
+def verify(args: argparse.Namespace) -> int:
+    """Hold a report or a model folder against its list of files; 1 when one has changed."""
+    from newsserve.files import damage
+
+    changed = damage(args.folder)
+    print("\n".join(f"{args.folder / name}: changed or gone" for name in changed) or "whole")
+    return 1 if changed else 0
+
+
 def app(args: argparse.Namespace) -> int | str:
     """Have Streamlit run the app's page, once it is sure that something will answer."""
     from newsserve.endpoint import Endpoint
@@ -139,8 +148,9 @@ def add_options(commands, file: Path, calls: dict) -> dict[str, argparse.Argumen
 
 
 def add_commands(commands) -> None:
-    """Put the three commands into what `add_subparsers` of argparse gave."""
-    calls = {name: {"run": run, "call": globals()[name]} for name in ("classify", "serve", "app")}
+    """Put the four commands into what `add_subparsers` of argparse gave."""
+    names = ("classify", "serve", "app", "verify")
+    calls = {name: {"run": run, "call": globals()[name]} for name in names}
     for name, parser in add_options(commands, HERE / "commands.json", calls).items():
         host = os.environ.get("GPT2NEWS_HOST", "127.0.0.1")
         # SageMaker says in a variable on which port it will ask.

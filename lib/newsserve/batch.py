@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -17,12 +18,12 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TextIO
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from newsserve.files import atomic, sha256_of
 from newsserve.predictor import Model, Predictor
 from newsserve.tables import (
-    PORTION,
     Row,
     Table,
     TableError,
@@ -34,6 +35,7 @@ from newsserve.tables import (
     suffix_of,
 )
 
+PORTION = 256  # rows; a kill costs no more than these
 ADDED = ("predicted", "probability", "answered", "reason", "truncated", "error")
 
 
@@ -117,17 +119,25 @@ def write_parquet(path: Path, rows: Iterator[dict], columns: list[str], schema) 
         raise TableError(f"{other}; write .jsonl instead") from error
 
 
+def load(path: Path) -> list | dict | None:
+    """What a JSON file holds; None where it is not there, or not whole."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 def begin(folder: Path, of: dict, resume: bool) -> None:
-    """Make the folder of the portions, or find in it the run to go on with (else TableError)."""
-    portions = len(list(folder.glob("[0-9]*.json")))
-    if portions and not resume:
-        found = f"an unfinished run of {portions * PORTION:,} rows"
-        raise TableError(f"{folder}: {found}; go on with --resume, or delete this folder")
-    if portions and json.loads((folder / "of.json").read_text()) != of:
-        found = "the input or the model is another than in the unfinished run"
-        raise TableError(f"{folder}: {found}; delete this folder and start again")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "of.json").write_text(json.dumps(of))
+    """Find in the folder of the portions the run to go on with (else TableError), or begin one."""
+    if (folder / "of.json").exists():
+        if not resume:
+            found = "an unfinished run; go on with --resume, or delete this folder"
+            raise TableError(f"{folder}: {found}")
+        if load(folder / "of.json") != of:
+            found = "the input or the model is another than in the unfinished run"
+            raise TableError(f"{folder}: {found}; delete this folder and start again")
+    with atomic(folder / "of.json") as part:
+        part.write_text(json.dumps(of))
 
 
 def join(table: Table, folder: Path, out: Path, columns: list[str]) -> Counter:
@@ -137,7 +147,8 @@ def join(table: Table, folder: Path, out: Path, columns: list[str]) -> Counter:
     def rows() -> Iterator[dict]:
         read = iter(table)
         for path in sorted(folder.glob("[0-9]*.json")):
-            for added, (row, _) in zip(json.loads(path.read_text()), read, strict=False):
+            answers = load(path)
+            for added, (row, _) in zip(answers, islice(read, len(answers)), strict=True):
                 counts[outcome(added)] += 1
                 yield {**row, **added}
 
@@ -169,15 +180,32 @@ def classify_file(
     TableError (a file, the column, or an unfinished run is in the way) or ModelFolderError.
     """
     table = Table(source, column, **reading)
-    kind_of(out)
-    if out.resolve() == source.resolve():
-        raise TableError(f"{out}: it is the input; give the output a name of its own")
-    predictor = Predictor(model)
     folder = out.with_name(f".{out.name}.portions")
+    kind_of(out)
+    if out.is_dir() or out.resolve() == source.resolve():
+        raise TableError(f"{out}: a new file is needed, neither a folder nor the input")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock", timeout=0):
+            try:
+                counts = _classify(model, table, out, folder, resume)
+                (folder / "of.json").unlink()
+                return counts
+            finally:
+                if not (folder / "of.json").exists():  # nothing to go on with
+                    shutil.rmtree(folder)
+    except Timeout:
+        raise TableError(f"{out}: another job is writing it") from None
+    except OSError as error:
+        on = "; go on with --resume" if (folder / "of.json").exists() else ""
+        raise TableError(f"{error.filename or out}: {error.strerror or error}{on}") from error
+
+
+def _classify(model: Path, table: Table, out: Path, folder: Path, resume: bool) -> Counter:
+    predictor, rows, columns = Predictor(model), iter(table), {}
     of = {"input": table.fingerprint(), "model": sha256_of(model / "serving.json")}
-    rows, columns = iter(table), {}
     pause = 1 if sys.stderr.isatty() else 10  # seconds; fewer in a log
-    with tqdm(unit="row", mininterval=pause, desc=source.name) as bar:
+    with tqdm(unit="row", mininterval=pause, desc=table.path.name) as bar:
         for number in count():
             portion = list(islice(rows, PORTION))
             check_columns(table)
@@ -188,14 +216,14 @@ def classify_file(
             for row, _ in portion:  # rows of JSON may each have columns of their own
                 columns.update(dict.fromkeys(row))
             path = folder / f"{number:08}.json"
-            if not path.exists():
+            if len(load(path) or []) != len(portion):
                 with atomic(path) as part:
-                    part.write_text(json.dumps(answer_rows(predictor, portion, column)))
+                    part.write_text(json.dumps(answer_rows(predictor, portion, table.column)))
             bar.update(len(portion))
     if not bar.n:
-        raise TableError(f"{source}: no rows")
+        raise TableError(f"{table.path}: no rows")
     for note in table.notes():
         print(note, file=sys.stderr)
-    counts = join(table, folder, out, list(columns))
-    shutil.rmtree(folder)
+    counts = join(table, folder, folder / out.name, list(columns))  # in there: no half of it stays
+    os.replace(folder / out.name, out)
     return counts

@@ -1,13 +1,17 @@
-"""Files that are whole: one hash, and a way to write that leaves the old content or the new."""
+"""Files that are whole: a way to write that leaves the old content or the new, and a list to hold
+finished work against before it is used again."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+LISTED = "files.json"
 
 
 def sha256_of(path: Path) -> str:
@@ -40,3 +44,44 @@ def atomic(target: Path) -> Iterator[Path]:
             shutil.rmtree(part)
         else:
             part.unlink(missing_ok=True)
+
+
+def _facts_of(path: Path) -> dict | None:
+    """Size and hash of a file; None where there is none."""
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)} if path.is_file() else None
+
+
+def _listed(folder: Path) -> dict[str, dict]:
+    """What `files.json` says; {} where it is not as `seal` wrote it."""
+    try:
+        text = (folder / LISTED).read_text(encoding="utf-8")
+        listed = json.loads(text)
+    except (OSError, ValueError):
+        return {}
+    return listed if isinstance(listed, dict) and text == json.dumps(listed, indent=1) else {}
+
+
+def seal(folder: Path) -> None:
+    """Write `files.json`, last of all: size and hash of each file of a folder."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("[!.]*")}
+    paths.pop(LISTED, None)
+    files = {name: _facts_of(path) for name, path in sorted(paths.items()) if path.is_file()}
+    with atomic(folder / LISTED) as part:
+        part.write_text(json.dumps(files, indent=1), encoding="utf-8")
+
+
+def damage(folder: Path, names: list[str] | None = None) -> list[str]:
+    """Which files of a sealed folder, or which of `names`, are not as `files.json` lists them."""
+    listed = _listed(folder)
+    if not listed:
+        return [LISTED]
+    asked = listed if names is None else names
+    whole = [name for name in listed if name in asked and _facts_of(folder / name) == listed[name]]
+    return [name for name in asked if name not in whole]
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `atomic` has left in a folder when it was killed."""
+    for path in [*folder.rglob(".*.part*"), *folder.rglob(".*.old")]:
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)

@@ -90,11 +90,11 @@ def saved(train, tmp_path_factory):
 
 
 FILES = ["trainer_state.json", "optimizer.pt", "scheduler.pt", "model.safetensors", "rng_state.pth"]
-FILES.append("sizes.json")
+FILES.append("files.json")
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("fault", ["missing", "cut short", "empty"])
+@pytest.mark.parametrize("fault", ["missing", "cut short", "empty", "one byte"])
 def test_a_checkpoint_that_is_not_whole_is_passed_over(saved, tmp_path, file, fault):
     """A kill in the middle of a save, or a copy of the folder file by file, leaves such."""
     folder = tmp_path / "run"
@@ -103,8 +103,10 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(saved, tmp_path, file, fa
     hurt = folder / "checkpoint-6" / file
     content = hurt.read_bytes()
     hurt.unlink()
-    if fault != "missing":
-        hurt.write_bytes(content[: len(content) // 2 if fault == "cut short" else 0])
+    kept = {"cut short": content[: len(content) // 2], "empty": b""}
+    kept["one byte"] = bytes([content[0] ^ 1]) + content[1:]
+    if fault in kept:
+        hurt.write_bytes(kept[fault])
     assert trainer.last_checkpoint(folder) == str(folder / "checkpoint-3")
     shutil.rmtree(folder / "checkpoint-3")
     assert trainer.last_checkpoint(folder) is None

@@ -116,7 +116,7 @@ def test_killed_and_resumed_every_row_is_there_once(exported, tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     portions = tmp_path / ".out.csv.portions"
     deadline = time.monotonic() + 60
-    while len(list(portions.glob("0*.json"))) < 2:
+    while len(list(portions.glob("0*.json"))) < 1:
         assert process.poll() is None, "it was done before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -114,3 +115,22 @@ def test_a_line_break_behind_the_token_is_no_part_of_it(exported, monkeypatch):
     monkeypatch.setenv("GPT2NEWS_TOKEN", "wolf-quay\n")
     assert cli.main(["serve", "--model", str(exported)]) == 0
     assert given[0][-1] == "wolf-quay"
+
+
+def test_verify_names_each_file_that_has_changed(exported, tmp_path, capsys):
+    """One byte of each file in turn, its list's own bytes as well."""
+    folder = tmp_path / "onnx"
+    shutil.copytree(exported, folder)
+    assert cli.main(["verify", str(folder)]) == 0
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        for place in (0, len(content) // 2, len(content) - 1):
+            path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+            capsys.readouterr()
+            assert cli.main(["verify", str(folder)]) == 1, (path, place)
+        path.write_bytes(content)
+        assert cli.main(["verify", str(folder)]) == 0
+    (folder / "model.onnx").unlink()
+    assert cli.main(["verify", str(folder)]) == 1
+    assert "model.onnx: changed or gone" in capsys.readouterr().out
+    assert cli.main(["verify", str(tmp_path)]) == 1

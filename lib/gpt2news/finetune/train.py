@@ -32,7 +32,7 @@ from gpt2news.finetune.trainer import (
     last_checkpoint,
 )
 from gpt2news.split import read_part
-from newsserve.files import atomic, sha256_of
+from newsserve.files import atomic, seal, sha256_of
 
 HOW = ("checkpoints", "checkpoint_steps", "micro_batch")  # these change nothing in the weights
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -226,3 +226,4 @@ def _save(trainer: ClassifierTrainer, whole, tokenizer, out: Path, record: dict)
         save_model(model.cpu(), folder)
         tokenizer.save_pretrained(folder)
         (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+        seal(folder)

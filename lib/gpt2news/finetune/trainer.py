@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,10 +13,10 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import sort_checkpoints
 
 from gpt2news.finetune.model import pad
+from newsserve.files import damage, seal
 
 IGNORED = -100  # the label that torch's cross_entropy leaves out
 LINE_EVERY = 60  # seconds
-SIZES = "sizes.json"  # in a checkpoint: the size of each of its files
 
 
 class DivergedError(ValueError):
@@ -105,19 +104,8 @@ def text_loss(outputs, labels: torch.Tensor, num_items_in_batch=None) -> torch.T
 
 def last_checkpoint(folder: Path) -> str | None:
     """The newest checkpoint that is whole: a kill, or a copy of the folder, leaves half ones."""
-    found = [path for path in sort_checkpoints(str(folder)) if _is_whole(Path(path))]
-    return found[-1] if found else None
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    try:
-        return json.loads((checkpoint / SIZES).read_text("utf-8")) == _sizes(checkpoint)
-    except (OSError, ValueError):
-        return False
-
-
-def _sizes(checkpoint: Path) -> dict[str, int]:
-    return {file.name: file.stat().st_size for file in checkpoint.iterdir() if file.name != SIZES}
+    whole = [path for path in sort_checkpoints(str(folder)) if not damage(Path(path))]
+    return whole[-1] if whole else None
 
 
 class ClassifierTrainer(Trainer):
@@ -151,9 +139,8 @@ class ClassifierTrainer(Trainer):
         try:
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
-            if self.args.should_save:  # last of all, so that a half checkpoint has no such file
-                sizes = json.dumps(_sizes(folder / name))
-                (folder / name / SIZES).write_text(sizes, encoding="utf-8")
+            if self.args.should_save:
+                seal(folder / name)
         except (OSError, RuntimeError) as error:  # torch says a full disk in a RuntimeError
             shutil.rmtree(folder / name, ignore_errors=True)
             whole = last_checkpoint(folder)
