@@ -183,7 +183,7 @@ def classify_file(
     folder = out.with_name(f".{out.name}.portions")
     kind_of(out)
     if out.is_dir() or out.resolve() == source.resolve():
-        raise TableError(f"{out}: a new file is needed, neither a folder nor the input")
+        raise TableError(f"{out}: it is the input or a folder; give the output a name of its own")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock", timeout=0):

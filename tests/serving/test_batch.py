@@ -196,7 +196,9 @@ def test_the_header_comes_out_as_it_went_in(exported, tmp_path):
 def test_input_and_output_are_two_files(exported, tmp_path):
     source = write_csv(tmp_path / "in.csv", numbered(3))
     before = source.read_bytes()
-    with pytest.raises(TableError, match="it is the input; give the output a name of its own"):
+    with pytest.raises(
+        TableError, match="it is the input or a folder; give the output a name of its own"
+    ):
         batch.classify_file(exported, source, tmp_path / "." / "in.csv")
     assert source.read_bytes() == before
 

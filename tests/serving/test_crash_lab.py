@@ -163,6 +163,6 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(job, tmp_path, monk
     if place == "a folder":
         out.mkdir()
     before = (tmp_path / "in.csv").read_bytes()
-    with pytest.raises(TableError, match="a new file is needed"):
+    with pytest.raises(TableError, match="it is the input or a folder"):
         batch.classify_file(tmp_path / "model", tmp_path / "in.csv", out)
     assert (tmp_path / "in.csv").read_bytes() == before
