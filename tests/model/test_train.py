@@ -244,23 +244,6 @@ def test_early_stopping_keeps_the_best_epoch(train, splits, tmp_path):
     assert float(loss) == pytest.approx(min(losses), abs=1e-3)
 
 
-def test_compiled_it_trains_and_leaves_a_plain_folder(train, tmp_path, monkeypatch):
-    """With dynamo's own eager backend: the C++ of the default backend takes minutes to compile."""
-    made = of_train.TrainingArguments
-
-    def eager(**options):
-        return made(torch_compile_backend="eager", **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(of_train, "TrainingArguments", eager)
-        train(tmp_path / "m", compile=True, epochs=1)
-    train(tmp_path / "plain", epochs=1)
-    assert not os.environ.get("ACCELERATE_DYNAMO_BACKEND"), "a later run is not compiled"
-    one, other = weights(tmp_path / "m"), weights(tmp_path / "plain")
-    assert one.keys() == other.keys()
-    assert max(float((one[k] - other[k]).abs().max()) for k in other) < 1e-3
-
-
 # --- many processes -----------------------------------------------------------------------------
 
 WATCHED = """

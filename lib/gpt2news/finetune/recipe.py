@@ -55,7 +55,6 @@ class Recipe:
     lora: int = _of(0, "rank of the adapters that learn instead of the weights; 0: none")
     early_stopping: int = _of(0, "epochs without a lower validation loss, then stop; 0: never")
     gradient_checkpointing: bool = _of(False, "less memory for about a third more time")
-    compile: bool = _of(False, "torch.compile: pays in runs of many minutes")
     dtype: Literal[DTYPES] = _of("auto", "numbers of the matrix products")
     micro_batch: int = _of(0, "texts at once, their gradients summed; 0: all of a step")
     checkpoints: Path | None = _of(None, "their folder; none: beside the model")  # noqa: RUF009

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from contextlib import nullcontext
@@ -74,7 +73,7 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
     model.to(arguments.device)
     # With one process, what frozen blocks say of a text can be kept for all epochs.
     keeps = recipe.freeze > 0 and recipe.epochs > 1 and arguments.world_size == 1
-    keeps = keeps and not recipe.compile and part.fits(model, learning.ids + watched.ids)
+    keeps = keeps and part.fits(model, learning.ids + watched.ids)
     if keeps:
         with torch.autocast(model.device.type, HALF.get(dtype), enabled=dtype in HALF):
             for texts in (learning, watched):
@@ -167,8 +166,6 @@ def _fingerprint(backbone: str, settings: list, files: list[Path]) -> str:
 
 
 def _arguments(recipe: Recipe, steps: int, dtype: str) -> TrainingArguments:
-    for name in [name for name in os.environ if name.startswith("ACCELERATE_DYNAMO")]:
-        del os.environ[name]  # left by an earlier compiled run in this process
     turn, device = recipe.texts_at_once(), device_type()
     arguments = TrainingArguments(
         num_train_epochs=recipe.epochs,
@@ -181,7 +178,6 @@ def _arguments(recipe: Recipe, steps: int, dtype: str) -> TrainingArguments:
         use_cpu=device == "cpu",
         bf16=dtype == "bf16",
         fp16=dtype == "fp16",
-        torch_compile=recipe.compile,
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=2,
@@ -220,7 +216,7 @@ def _run(trainer: ClassifierTrainer, resumed: str | None) -> None:
 def _save(trainer: ClassifierTrainer, whole, tokenizer, out: Path, record: dict) -> None:
     if not trainer.args.should_save:
         return
-    model = whole or trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
+    model = whole or trainer.accelerator.unwrap_model(trainer.model)
     model = model.merge_and_unload() if record["lora"] else model
     with atomic(out) as folder:
         save_model(model.cpu(), folder)
