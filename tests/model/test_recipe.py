@@ -58,7 +58,7 @@ def test_every_setting_is_explained_in_the_docstring():
 def test_misuse_is_said_before_anything_is_loaded(train, tmp_path, monkeypatch, options, message):
     if options.get("max_length") != 64 and "pooling" not in options:  # loading says these
         fail = lambda *a: pytest.fail("a model was loaded")  # noqa: E731
-        monkeypatch.setattr("gpt2news.finetune.train.load_model", fail)
+        monkeypatch.setattr("gpt2news.finetune.backbone.load_model", fail)
     with pytest.raises(ValueError, match=message):
         train(tmp_path / "m", **options)
     assert not list(tmp_path.iterdir())
