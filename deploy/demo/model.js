@@ -78,7 +78,7 @@ export class Model {
 
   /** Why this is not the model's kind of text; null when it is. */
   reason(text, ids) {
-    if (!ids.length) return "nothing in it can be read";
+    if (!ids.length) return "nothing can be read";
     return this.kind ? whyNot(this.tokenizer, this.kind, text) : null; // older folders have none
   }
 

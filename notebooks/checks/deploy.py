@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from gpt2news import deploy
 from gpt2news.finetune import Classifier
+from gpt2news.finetune.model import quiet
 from newsserve.predictor import Predictor
 
 
@@ -20,8 +21,9 @@ def plain_logits(folder: Path, texts: list[str]) -> np.ndarray:
     nan where nothing of a text can be read. `trust_remote_code` is for the poolings that
     transformers does not know: their folders bring their own code, and are refused without it.
     """
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-    model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
+    with quiet():  # a bar of loading would be a widget, which a page cannot show
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
     model.eval()
     logits = np.full((len(texts), model.config.num_labels), np.nan)
     for row, text in enumerate(texts):

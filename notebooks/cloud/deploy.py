@@ -14,7 +14,7 @@ from newscloud.account import SERVING_IMAGE, Account, cost, explained, image_uri
 from newscloud.cleanup import PROJECT, guard, new_name
 from newscloud.jobs import DEPLOY, LIBRARY, follow, pack
 
-SERVED = ("__init__.py", "folder.py", "predictor.py", "messages.py")  # of newsserve
+SERVED = ("__init__.py", "folder.py", "kind.py", "predictor.py", "messages.py")  # of newsserve
 SERVERLESS = 0.00002  # US dollars for a second of answering with 1 GB of memory
 MINUTES = 30.0  # that an endpoint may take to get healthy
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gpt2news.show import plain
+
 MATTERS = 0.1  # fall of a probability that a reader would call one
 
 
@@ -85,7 +87,9 @@ def occlusion(found: list[tuple[str, str, float]]) -> str:
             "*What to notice:* no single word carries an answer here; leaving one out costs at "
             f"most {most:.2f} of the probability."
         )
-    named = [f"“{word}” for {topic} ({fall:.2f})" for topic, word, fall in strong]
+    named = []
+    for topic, word, fall in strong:
+        named.append(f"“{plain(word, markup=True)}” for {plain(topic, markup=True)} ({fall:.2f})")
     rest = len(found) - len(strong)
     others = ""
     if rest:

@@ -131,7 +131,9 @@ def test_a_file(app, visit, fifty, tmp_path):
         {"name": "news.csv", "mimeType": "text/csv", "buffer": fifty}
     )
     page.get_by_role("button", name="Classify 50 rows").click()
-    page.get_by_text("50 rows: 40 answered, 8 not sure, 2 could not be read.").wait_for()
+    page.get_by_text(
+        "50 rows: 40 answered, 8 not sure, 0 another kind of text, 2 not read"
+    ).wait_for()
     topics = ("business", "entertainment", "politics", "sport", "tech", "not sure")
     # The app draws them one after another, so the last one is waited for.
     page.locator("[data-testid=stProgress]:visible").nth(len(topics)).wait_for()
@@ -157,7 +159,7 @@ def test_a_file(app, visit, fifty, tmp_path):
     assert [row["error"] for row in rows[47:]] == [
         "",
         "no text",
-        "3 columns where the header has 2; beyond the header: ['<b>two</b>']",
+        "3 columns where there are 2 names; beyond them: ['<b>two</b>']",
     ]
     page.locator("input[type=file]").set_input_files(
         {"name": "no.csv", "mimeType": "text/csv", "buffer": b"PK\0\0"}
@@ -231,7 +233,9 @@ def test_an_endpoint_answers_in_the_models_place(serving, visit, fifty):
                 {"name": "news.csv", "mimeType": "text/csv", "buffer": fifty}
             )
             page.get_by_role("button", name="Classify 50 rows").click()
-            page.get_by_text("50 rows: 40 answered, 8 not sure, 2 could not be read.").wait_for()
+            page.get_by_text(
+                "50 rows: 40 answered, 8 not sure, 0 another kind of text, 2 not read"
+            ).wait_for()
             stack.close()
             page.get_by_role("tab", name="Classify").click()
             choose(page, "a phone")

@@ -75,7 +75,7 @@ def test_nothing_of_it_runs_in_the_pages_and_its_topics_can_be_read(run, watched
         assert page.locator("img[src*='elsewhere'], img[src='x'], [id^=m1]").count() == 0
     page = watched((run / "index.html").as_uri(), ("file:",))
     said = page.locator("body").inner_text()
-    assert all(topic in said for topic in TOPICS)
+    assert all(topic[:20] in said for topic in TOPICS)
     chapter = watched((run / "01_explore.html").as_uri(), ("file:",)).locator("body").inner_text()
     assert all(topic[:20] in chapter for topic in TOPICS)
 

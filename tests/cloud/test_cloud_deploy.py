@@ -171,6 +171,7 @@ def test_the_archive_has_both_layouts(tmp_path):
         "code/requirements.txt",
         "code/newsserve/__init__.py",
         "code/newsserve/folder.py",
+        "code/newsserve/kind.py",
         "code/newsserve/predictor.py",
         "code/newsserve/messages.py",
     }

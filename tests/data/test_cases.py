@@ -118,7 +118,8 @@ def test_classify(case, write, capsys, tmp_path):
         assert not out.exists()
         return
     answered = case.rows - len(case.bad)
-    assert f"{case.rows} rows: {answered} answered, 0 not sure, {len(case.bad)} not read" in said
+    counts = f"{answered} answered, 0 not sure, 0 another kind of text, {len(case.bad)} not read"
+    assert f"{case.rows} rows: {counts}" in said
     assert code == (0 if answered else 4)
     rows = [json.loads(line) for line in out.open(errors="surrogateescape")]
     assert [row["error"] for row in rows if row["error"]] != [] or not case.bad

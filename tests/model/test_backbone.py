@@ -136,7 +136,8 @@ def test_a_report_is_refused_before_its_first_chapter(hostile, tmp_path, monkeyp
 
     with_a_pad_token_that_is_not_embedded(hostile)
     monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path / "reports"))
-    profile = load_profile("quick", (f"03_finetune.backbone={hostile}",))
+    changed = (f"03_finetune.backbone={hostile}", "03_finetune.max_length=24")
+    profile = load_profile("quick", changed)
     with pytest.raises(ReportError, match=r"^backbone '.*resize_token_embeddings"):
         run_report(profile, "x")
     assert not (tmp_path / "reports").exists()

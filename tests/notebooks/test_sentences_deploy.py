@@ -72,3 +72,9 @@ def test_cloud():
     assert "the same topics as here. Spent: **$0.01**" in say.cloud(took, 20, "$0.01")
     one = say.cloud({**took, "same_topic": 0.0}, 1, "$0.01")
     assert "the same topic as here for 0 of 1 test text." in one
+
+
+def test_occlusion_shows_names_from_the_data_as_text():
+    said = say.occlusion([("<b>sport</b>", "![x](http://elsewhere)", 0.4)])
+    assert "<b>" not in said
+    assert "![x](" not in said

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from gpt2news import finetune, split
+from gpt2news import evaluate, finetune, split
 from gpt2news.run import ROOT, companion
 from pretrain_gpt2_mini import train_tokenizer
 
@@ -19,7 +19,8 @@ CELLS = nbformat.read(ROOT / "notebooks" / "04_evaluate.ipynb", as_version=4).ce
 def summary_of(fall: pd.DataFrame, gap: float = 0.0) -> dict:
     """As the notebook sums `words.deletion` up."""
     reason = words.Explanation("sport", [], np.array([]), gap)
-    variables = {"np": np, "scoring": scoring, "fall": fall, "reasons": [reason]}
+    variables = {"np": np, "evaluate": evaluate, "scoring": scoring, "fall": fall}
+    variables["reasons"] = [reason]
     exec(next(cell.source for cell in CELLS if cell.id == "04-71"), variables)
     return variables["checked"]
 
