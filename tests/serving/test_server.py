@@ -195,6 +195,16 @@ def test_half_a_surrogate_pair_is_answered(client):
     assert client.post("/invocations", content=rb'{"text": "the bank \ud83d"}').status_code == 200
 
 
+# What the application is told of a request; the tests below send its body themselves.
+POST = {
+    "type": "http",
+    "method": "POST",
+    "path": "/invocations",
+    "query_string": b"",
+    "headers": [],
+}
+
+
 def test_a_body_that_does_not_come_is_not_waited_for(client, monkeypatch):
     monkeypatch.setattr("newsserve.server.BODY_SECONDS", 0.1)
     sent = []
@@ -205,15 +215,8 @@ def test_a_body_that_does_not_come_is_not_waited_for(client, monkeypatch):
     async def send(message):
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/invocations",
-        "query_string": b"",
-        "headers": [],
-    }
     began = time.monotonic()
-    run(client.app(scope, receive, send))
+    run(client.app(POST, receive, send))
     assert sent[0]["status"] == 408
     assert time.monotonic() - began < 10
 
@@ -239,14 +242,7 @@ def test_a_body_without_end_is_refused_before_it_has_all_come(client):
     async def send(message):
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/invocations",
-        "query_string": b"",
-        "headers": [],
-    }
-    run(client.app(scope, receive, send))
+    run(client.app(POST, receive, send))
     assert sent[0]["status"] == 413
     assert len(asked) == 5
 
