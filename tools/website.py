@@ -59,13 +59,42 @@ def build(out: Path, names: list[str]) -> Path:
     return out / "index.html"
 
 
-def front(runs: list[dict]) -> str:
+def ladders(readme: Path = ROOT / "benchmarks" / "README.md") -> dict:
+    """The ladder as `make ladder` has left it in a README; empty where it has not been run.
+
+    Returns `conclusion` (sentences) and `corpora` (name -> rows, each a dict by heading, with the
+    `score` that its accuracy says, or None).
+    """
+    text = readme.read_text(encoding="utf-8")
+    parts = dict(re.findall(r"<!-- ([^>]+) -->\n(.*?)\n<!-- end of \1 -->", text, re.DOTALL))
+    found = {}
+    for name, content in parts.items():
+        lines = [line.strip("| ").split(" | ") for line in content.splitlines()]
+        kind, _, corpus = name.partition(" ")
+        if kind == "ladder" and len(lines) > 2:
+            heads, _, *rows = lines
+            found[corpus] = [_rung(dict(zip(heads, row, strict=False))) for row in rows]
+    said = re.findall(r"^\d+\. (.+)$", parts.get("conclusion", ""), re.MULTILINE)
+    return {"corpora": found, "conclusion": said if found else []}
+
+
+def _rung(row: dict[str, str]) -> dict:
+    """A row of the ladder with the `score` that its accuracy says."""
+    match = re.match(r"([\d.]+) \(([\d.]+) to ([\d.]+)\)", row.get("accuracy", ""))
+    if not match:
+        return {**row, "score": None}  # nothing measured, or no interval
+    value, low, high = map(float, match.groups())
+    return {**row, "score": {"value": value, "low": low, "high": high}}
+
+
+def front(runs: list[dict], ladder: dict | None = None) -> str:
     """The page in front of the reports."""
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (repository,) = re.findall(r'^Repository = "(.+)"', project, re.MULTILINE)
     (version,) = re.findall(r'^version = "(.+)"', project, re.MULTILINE)
     return TEMPLATES.get_template("site.html.j2").render(
         runs=runs,
+        ladder=ladders() if ladder is None else ladder,
         chapters=dict(zip(CHAPTERS, QUESTIONS, strict=True)),
         repository=repository,
         version=version,

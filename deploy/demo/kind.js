@@ -29,6 +29,6 @@ export function whyNot(tokenizer, kind, text) {
   if (words < kind.words) return `it is too short: fewer than ${kind.words} words`;
   const marks = [...new Set(ids)].map((id) => kind.marks[id] ?? 0).sort((a, b) => b - a);
   const sum = marks.slice(0, STRONGEST).reduce((a, b) => a + b, 0);
-  if (sum / STRONGEST < kind.marked) return "it holds too few words that mark any of the topics";
+  if (sum / STRONGEST < kind.marked) return "too few of its words mark any of the topics";
   return null;
 }

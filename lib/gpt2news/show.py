@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import unicodedata
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -18,22 +19,15 @@ from gpt2news.run import Run, atomic
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
 MODEL, RIVAL, QUIET = COLOURS[0], COLOURS[4], "#8a8f98"
 DPI = 160
+SMALLEST = 9  # points: 12 pixels where an inch has 96
 # Characters that mean something to Markdown or HTML; a dollar alone in an element opens no formula.
 MARKUP = str.maketrans({c: f"&#{ord(c)};" for c in r"&<>|`*_~[]\!#"} | {"$": "<span>$</span>"})
 
 
 def style() -> None:
     """Set the look of every figure that follows, and let pandas show whole words."""
-    look = {
-        "figure.figsize": (7.2, 3.6),
-        "figure.constrained_layout.use": True,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "text.parse_math": False,  # a topic called "$a$ to $b$" is no formula
-    }
-    sns.set_theme(style="whitegrid", palette=COLOURS, font_scale=0.95, rc=look)
+    sns.set_theme(style="whitegrid", palette=COLOURS, font_scale=0.95)
+    plt.style.use(Path(__file__).with_name("figures.mplstyle"))
     pd.set_option("display.max_colwidth", 160)
 
 
@@ -64,11 +58,15 @@ def table(frame: pd.DataFrame) -> HTML:
 
 def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
     """Save a figure as `figures/<name>.png` (if there is a run), show it with the text `alt`."""
+    letters = figure.findobj(plt.Text)
+    for text in letters:
+        text.set_fontsize(max(text.get_fontsize(), SMALLEST))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
     width = round(figure.get_size_inches()[0] * 96)
-    sizes = [text.get_fontsize() for text in figure.findobj(plt.Text)]
-    least = round(width * 9 / min(sizes, default=9))  # narrower, and letters are under 12 px
+    sizes = [text.get_fontsize() for text in letters]
+    # Narrower than this, and letters are under 12 px.
+    least = round(width * SMALLEST / min(sizes, default=SMALLEST))
     plt.close(figure)
     if run is not None:
         with atomic(run.path("figures", f"{name}.png")) as file:

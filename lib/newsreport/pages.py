@@ -76,7 +76,10 @@ def _for_readers(cells: list) -> list:
             # A badge is a picture from outside; chapters are pages here.
             cell.source = CHAPTER_LINK.sub(r"](\1.html)", BADGE.sub(r"[\1]", cell.source))
         elif waiting and not tags:
-            cell.source = f"{kept.pop().source}\n\n{cell.source}"
+            before = kept.pop()
+            cell.source = f"{before.source}\n\n{cell.source}"
+            names = [part.metadata.get("name", "unnamed") for part in (before, cell)]
+            cell.metadata["name"] = "; ".join(names)
         kept.append(cell)
         waiting = is_code and not tags and not cell.outputs
     return kept

@@ -24,7 +24,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from gpt2news import run as files
-from gpt2news.run import CHAPTERS, ROOT, Run, atomic, reports_root, sha256_of
+from gpt2news.run import CHAPTERS, ROOT, Run, atomic, reports_root
 from newsreport import gates
 from newsreport.fingerprints import fingerprint
 from newsreport.gates import SECTIONS, ReportError
@@ -49,14 +49,12 @@ def run_report(
     reports/, `corpora` has the files behind the corpora that the profile names.
 
     Raises:
-        ReportError: the name cannot be used, chapters would read different corpora, or the same
-            run is going on in another process.
+        ReportError: the name cannot be used, or the same run is going on in another process.
     """
     name = name or profile.name
     if name == "published":
         raise ReportError("reports/published holds the published results; choose another --name")
     corpora = corpora or {}
-    _check_one_corpus(profile, corpora)
     _check_backbone(profile)
     run = Run(name)
     # Threads that spin while they wait make two runs on the same cores crawl.
@@ -76,14 +74,6 @@ def run_report(
         going_on = f"a run into reports/{name} is going on"
         raise ReportError(f"{going_on}; wait for it, or choose another --name") from None
     return _verdict(run, record, time.monotonic() - began, say)
-
-
-def _check_one_corpus(profile: Profile, corpora: dict[str, Path]) -> None:
-    """Chapters that read different texts would speak of different things under one name."""
-    datasets = {values.get("dataset") for values in profile.parameters.values()}
-    named = sorted(datasets & corpora.keys())
-    if len({sha256_of(corpora[name]) for name in named}) > 1:
-        raise ReportError(f"one run has one corpus, but chapters would read {', '.join(named)}")
 
 
 def _check_backbone(profile: Profile) -> None:

@@ -27,11 +27,11 @@ def temperature(logits: np.ndarray, topics: list[str], value: float) -> plt.Figu
         bars = axis.barh(
             places + shift, shares, height=0.38, color=colour, label=f"temperature {t:g}"
         )
-        axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+        axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
     axis.set(xlim=(0, 1.12), xlabel="probability")
     axis.set_yticks(places, [plain(topics[i]) for i in order])
     axis.invert_yaxis()
-    axis.legend(fontsize=8, loc="lower right")
+    axis.legend(fontsize=9, loc="lower right")
     return figure
 
 

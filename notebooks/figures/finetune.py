@@ -15,7 +15,7 @@ from gpt2news.show import COLOURS, MODEL, QUIET, RIVAL
 
 def attention_masks(tokens: list[str]) -> plt.Figure:
     """Who may look at whom in GPT-2 and in BERT; the row that is asked is outlined."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.2, 4.3))
+    figure, axes = plt.subplots(1, 2, figsize=(8.2, 4.6))
     rows = {"GPT-2 asks its last token": tokens, "BERT asks its first token": ["[CLS]", *tokens]}
     for axis, (title, names) in zip(axes, rows.items(), strict=True):
         n, causal = len(names), names is tokens
@@ -27,8 +27,8 @@ def attention_masks(tokens: list[str]) -> plt.Figure:
         axis.add_patch(plt.Rectangle(asked, n, 1, fill=False, ec=RIVAL, lw=2.5, clip_on=False))
         axis.set_title(title, fontsize=10)
         axis.set(xlabel="may look at", ylabel="token")
-        axis.tick_params(axis="x", rotation=60, labelsize=8)
-        axis.tick_params(axis="y", rotation=0, labelsize=8)
+        axis.tick_params(axis="x", rotation=60, labelsize=9)
+        axis.tick_params(axis="y", rotation=0, labelsize=9)
     return figure
 
 
@@ -62,8 +62,8 @@ def word_by_word(words: list[str], probabilities: np.ndarray, topics: list[str])
         label = topic if i in shown else None
         axis.plot(probabilities[:, i], marker="o", ms=3, label=label, **look)
     axis.set(ylim=(0, 1.03), ylabel="probability", xticks=range(len(words)), xticklabels=words)
-    axis.tick_params(axis="x", rotation=50, labelsize=8)
-    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axis.tick_params(axis="x", rotation=50, labelsize=9)
+    axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
@@ -81,6 +81,6 @@ def training_curves(histories: dict[str, list[dict]]) -> plt.Figure:
         right.plot(val["epoch"], val["eval_accuracy"], label=name, **look)
     left.set(title="loss", xlabel="epoch", ylabel="cross-entropy", ylim=(0, None))
     right.set(title="validation accuracy", xlabel="epoch", ylim=(None, 1.005))
-    left.legend(fontsize=8)
-    right.legend(fontsize=8, loc="lower right")
+    left.legend(fontsize=9)
+    right.legend(fontsize=9, loc="lower right")
     return figure

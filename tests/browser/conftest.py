@@ -29,6 +29,10 @@ FLAGS = [
     "--disable-sync",
 ]
 AXE = "axe-core@4.14.1"
+SMALL = """[...document.querySelectorAll("body *")].filter(e =>
+  !e.matches("script, style, option") && parseFloat(getComputedStyle(e).fontSize) < 11.95 &&
+  [...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim())
+).map(e => e.outerHTML.slice(0, 120))"""
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +87,12 @@ def axe(request):
         ]
 
     return findings
+
+
+@pytest.fixture(scope="session")
+def small():
+    """`small(page)`: elements whose own letters are under 12 pixels."""
+    return lambda page: page.evaluate(SMALL)
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def test_a_text_of_ones_own(app, visit):
     page.get_by_text("There is nothing to read yet").wait_for()
     article.fill("Goal!")
     button.click()
-    page.get_by_text("That is very short").wait_for()
+    page.get_by_text("it is too short").wait_for()
     article.fill("The <script>alert(1)</script> striker scored twice in the final minutes.")
     button.click()
     page.get_by_text("So short a text").wait_for()

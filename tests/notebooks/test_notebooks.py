@@ -117,9 +117,23 @@ def test_one_code_cell_has_each_tag(chapter, tag):
 
 
 @each_chapter
-def test_the_cells_have_names_of_their_own(chapter):
+def test_the_cells_have_ids_of_their_own(chapter):
     names = [cell["id"] for cell in cells(chapter)]
     assert len(set(names)) == len(names)
+
+
+@each_chapter
+def test_a_code_cell_has_a_name_that_says_what_it_does(chapter):
+    """`metadata.name`, such as "draw the loss, step by step": pages fold the code under it."""
+    untagged = [cell for cell in cells(chapter, "code") if not cell["metadata"].get("tags")]
+    names = {cell["id"]: cell["metadata"].get("name", "") for cell in untagged}
+    for cell, name in names.items():
+        words = name.split()
+        told = f'{cell}: "metadata" needs a "name" of three to 14 words that says what it is for'
+        assert 3 <= len(words) <= 14, told
+        assert re.match("[a-z]+ ", name), f"{cell}: {name!r} begins with no verb"
+        assert not re.search(r"_|\(|=", name), f"{cell}: {name!r} is code"
+    assert len(set(names.values())) == len(names)
 
 
 @each_chapter

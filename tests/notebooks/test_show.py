@@ -91,6 +91,19 @@ def test_what_is_shown_without_a_run_is_not_saved(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.png"))
 
 
+@pytest.mark.parametrize("size", [4, 9, 14])
+def test_no_letter_of_a_figure_is_under_12_pixels_at_its_own_width(size, monkeypatch):
+    shown = []
+    monkeypatch.setattr(show, "display", lambda *_, metadata, **__: shown.append(metadata))
+    figure, axis = plt.subplots(figsize=(5, 2))
+    axis.set(title="a title", xlabel="letters")
+    axis.text(0.5, 0.5, "small print", fontsize=size)
+    show.show(figure, None, "name", "a drawing")
+    about = shown[0]["image/png"]
+    assert min(text.get_fontsize() for text in figure.findobj(plt.Text)) >= 9
+    assert about["least"] <= about["width"] == 480
+
+
 # --- what comes from the data is safe to show ---------------------------------------------------
 
 

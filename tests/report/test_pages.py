@@ -109,6 +109,35 @@ def test_what_one_test_cannot_tell_is_said(index):
     assert "The model of word counts is ahead by more than luck" in index(behind)
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(405, 405), (421, 421), (0, 0), (404, 405)])
+def test_no_difference_is_spoken_of_where_there_is_none(index, ours, theirs):
+    metrics = changed("mcnemar_p", 1.0)
+    metrics["test"]["accuracy"]["value"] = ours / 421
+    metrics["baseline"]["accuracy"]["value"] = theirs / 421
+    page = index(metrics)
+    assert ("The two are level: 421 texts cannot tell them apart." in page) == (ours == theirs)
+    assert ("One text more can be luck" in page) == (ours != theirs)
+    assert "So small a difference" not in page
+
+
+def test_a_sentence_is_told_only_where_its_condition_holds(index):
+    page = index(METRICS)
+    assert "after duplicates were taken out" in page
+    assert "after duplicates" not in index(changed("dataset.unique", METRICS["dataset"]["rows"]))
+    assert "It takes 1 of 206 test texts for another kind of text, and refuses it." in page
+    none = index(changed("off_topic.refused.test.value", 0.0))
+    assert "It takes none of 206 test texts for another kind of text.</li>" in none
+    assert "none got a topic" in index(changed("off_topic.not_answered.value", 1.0))
+    assert "may say “not sure”" in page
+    sure = index(changed("test.answered", 1.0))
+    assert "may say “not sure”" not in sure
+    assert "was sure enough to answer all the test texts; of those 98.5 % are right" in sure
+    assert "The marked words moved it" in page
+    still = index(changed("examples.right.words", [["is", 0.0], ["x", -0.1]]))
+    assert "No single word moved it" in still
+    assert "marked words moved" not in still
+
+
 def test_methods_and_p_values_wait_in_a_fold(index):
     page = index(METRICS)
     assert page.index("<details>") < page.index("McNemar")
@@ -294,8 +323,9 @@ def test_no_runs_yet_and_a_run_that_left_nothing_to_read(tmp_path):
 # --- a chapter --------------------------------------------------------------------------------
 
 
-def code(source: str, printed: str = "", tag: str | None = None):
-    cell = nbformat.v4.new_code_cell(source, metadata={"tags": [tag]} if tag else {})
+def code(source: str, printed: str = "", tag: str | None = None, name: str | None = None):
+    about = ({"tags": [tag]} if tag else {}) | ({"name": name} if name else {})
+    cell = nbformat.v4.new_code_cell(source, metadata=about)
     if printed:
         cell.outputs = [nbformat.v4.new_output("stream", text=printed)]
     return cell
@@ -355,28 +385,24 @@ def test_the_exercises_are_one_note(chapter):
     assert "kept" in page
 
 
-def test_code_is_folded_under_what_it_does(chapter):
-    page = chapter(
-        code("# Count the texts\nn = 3", "3"),
-        code("def f():\n    x = 1\nfound, left = f(), 2", "2"),
-        code("a.b()", "x"),
-    )
-    for name in ("Count the texts", "computes f, found", "prints the lines"):
-        assert f"<summary>Code: {name}</summary>" in page
+def test_code_is_folded_under_the_name_that_its_cell_has(chapter):
+    page = chapter(code("n = 3", "3", name="count <b>all</b> texts"), code("a.b()", "x"))
+    assert "<summary>Code: count &lt;b&gt;all&lt;/b&gt; texts</summary>" in page
+    assert "<summary>Code: unnamed</summary>" in page
 
 
 def test_code_that_shows_nothing_is_no_stack_of_folds(chapter):
     page = chapter(
         code("a = 1", tag="parameters"),
         code("a = 2", tag="injected-parameters"),
-        code("import b"),
-        code("c = b.c()"),
-        code("print(c)", "5"),
+        code("import b", name="load b"),
+        code("c = b.c()", name="ask b"),
+        code("print(c)", "5", name="show it"),
         markdown("text"),
-        code("d = 1"),
+        code("d = 1", name="go on"),
         code("  "),
     )
     assert page.count('<details class="code">') == 4
-    assert "<summary>Code: computes c</summary>" in page
-    assert page.index("Code: computes c") < page.index(">5") < page.index("Code: computes d")
+    assert "<summary>Code: load b; ask b; show it</summary>" in page
+    assert page.index("; show it") < page.index(">5") < page.index("Code: go on")
     assert "Code: parameters of this run" in page

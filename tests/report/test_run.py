@@ -1,6 +1,5 @@
 """The runner, on five tiny notebooks: order, what is kept, failures, limits, locks."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -13,7 +12,6 @@ from filelock import FileLock
 import gpt2news.show
 from gpt2news.run import CHAPTERS
 from newsreport.gates import ReportError
-from newsreport.run import run_report
 
 
 def test_it_runs_in_order_with_the_profiles_values_then_keeps_all(finished):
@@ -201,25 +199,6 @@ def test_a_failed_chapter_comes_before_a_gate(tiny):
     assert code == 1
     assert "gate " not in said
     assert "A gate is not met" not in (folder / "index.html").read_text()
-
-
-def test_chapters_that_would_read_different_corpora_are_refused(finished, tmp_path):
-    files = {name: tmp_path / f"{name}.csv" for name in ("news", "copy", "other")}
-    for name, file in files.items():
-        file.write_text("b" if name == "other" else "a")
-    profile = finished.load()
-
-    def reading(first: str, second: str):
-        parameters = {**profile.parameters, "01_explore": {"dataset": first}}
-        parameters["02_split"] = {"dataset": second}
-        return dataclasses.replace(profile, parameters=parameters)
-
-    told = "one run has one corpus, but chapters would read news, other"
-    with pytest.raises(ReportError, match=told):
-        run_report(reading("news", "other"), "x", corpora=files)
-    assert not (finished.reports / "x").exists()
-    finished.write("01_explore", "1 / 0")  # the same rows under another name are no reason
-    assert run_report(reading("news", "copy"), "x", corpora=files) == 1
 
 
 def test_the_same_run_twice_at_once_is_refused(finished):

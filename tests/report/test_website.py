@@ -64,3 +64,42 @@ def test_a_run_that_is_not_complete_and_a_folder_that_is_none_of_ours(reports, t
     assert website.main([str(out), "mine"]) == 2
     assert "is no site" in capsys.readouterr().err
     assert (out / "thesis.txt").exists()
+
+
+LADDER = """Before.
+
+<!-- conclusion -->
+1. Few labels: <b>frozen</b>.
+2. Many: either.
+<!-- end of conclusion -->
+<!-- ladder bbc -->
+| rung | draws | accuracy | MB |
+| --- | --- | --- | --- |
+| largest topic | 5 | 0.230 | 0 |
+| TF-IDF + linear SVM | 5 | 0.972 (0.961 to 0.983) | 2.1 |
+| MiniLM, fine-tuned | 5 | 0.981 (0.970 to 0.992) \u00b9 | 90 |
+<!-- end of ladder bbc -->
+<!-- ladder agnews -->
+Not yet run.
+<!-- end of ladder agnews -->
+"""
+
+
+def test_the_ladder_is_on_the_front_page_where_it_has_been_climbed(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(LADDER, encoding="utf-8")
+    found = website.ladders(readme)
+    assert list(found["corpora"]) == ["bbc"]
+    largest, linear, _ = found["corpora"]["bbc"]
+    assert largest["score"] is None
+    assert linear["score"] == {"value": 0.972, "low": 0.961, "high": 0.983}
+    page = website.front([], found)
+    assert "Few labels: &lt;b&gt;frozen&lt;/b&gt;." in page
+    assert "98.1 %" in page
+    assert "The ladder on BBC News" in page
+    assert "agnews" not in page
+    assert "<td>largest topic</td><td>5</td><td>0.230</td>" in page
+    readme.write_text("<!-- ladder bbc -->\nNot yet run.\n<!-- end of ladder bbc -->\n")
+    nothing = website.ladders(readme)
+    assert nothing == {"corpora": {}, "conclusion": []}
+    assert "ladder" not in website.front([], nothing)

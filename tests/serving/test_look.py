@@ -24,10 +24,8 @@ def test_words_that_were_left_out_together_are_marked_together():
         "ten men held on after that",
         "sport",
     )
-    assert (
-        '<mark class="much">ten men</mark> <mark class="some">held</mark> '
-        '<mark class="less">on</mark>' in shown
-    )
+    marked = '<mark class="much">ten men</mark> <mark class="some">held</mark> '
+    assert marked + '<mark class="less">on</mark>' in " ".join(shown.split())
     assert "2 more words, not read" in shown
     assert "Strongest for sport: “ten men”, “held”." in shown
     assert "No single word spoke for sport" in look.words([("a", -0.1), ("b", 0.0)], "a b", "sport")

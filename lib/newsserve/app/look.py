@@ -5,14 +5,16 @@ Streamlit reads Markdown in its widgets: somebody's text could then load a pictu
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from itertools import groupby
 from pathlib import Path
 
+import jinja2
+
 HERE = Path(__file__).parent
 STYLE, DROPZONE = HERE / "look.css", HERE / "dropzone.html"
+WORDS = jinja2.Template((HERE / "words.html").read_text(encoding="utf-8"), autoescape=True)
 
 
 def read(name: str) -> dict[str, str]:
@@ -35,37 +37,13 @@ def plain(text: str) -> str:
     return re.sub(r"([^\w\s])", r"\\\1", text)
 
 
-def _mark(share: float) -> str | None:
-    """How a phrase is marked whose fall is this share of the largest one."""
-    if share >= 0.5:
-        return "much"
-    if share >= 0.2:
-        return "some"
-    return "less" if share <= -0.3 else None
-
-
 def words(drops: list[tuple[str, float]], text: str, topic: str) -> str:
     """The text with the words marked that spoke for a topic or against it, and the strongest named.
 
     `drops` is from `Predictor.explain`: neighbours with the same value were left out together, and
     are marked together; the rest of the text was not read.
     """
-    together = []
-    for value, part in groupby(drops, key=lambda drop: drop[1]):
-        together.append((value, html.escape(" ".join(word for word, _ in part))))
-    most = max((value for value, _ in together), default=0.0)
-    marked, strongest = [], []
-    for value, phrase in together:
-        kind = _mark(value / most) if most > 0 else None
-        marked.append(f'<mark class="{kind}">{phrase}</mark>' if kind else phrase)
-        if kind in ("much", "some"):
-            strongest.append((value, f"“{phrase}”"))
-    rest = len(text.split()) - len(drops)
-    if rest:
-        marked.append(f'<span class="rest">… {rest:,} more words, not read</span>')
-    # Named as well, for those who do not see colours.
-    named = ", ".join(phrase for _, phrase in sorted(strongest, reverse=True)[:3])
-    topic = html.escape(topic)
-    says = f"Strongest for {topic}: {named}." if named else f"No single word spoke for {topic}."
-    page = (HERE / "words.html").read_text(encoding="utf-8")
-    return page.format(marked=" ".join(marked), says=says, topic=topic)
+    phrases = []
+    for fall, part in groupby(drops, key=lambda drop: drop[1]):
+        phrases.append((fall, " ".join(word for word, _ in part)))
+    return WORDS.render(phrases=phrases, rest=len(text.split()) - len(drops), topic=topic)

@@ -18,7 +18,6 @@ from newsserve.endpoint import Endpoint, EndpointError
 from newsserve.predictor import ModelFolderError, Predictor
 
 EXAMPLES, SAYS = look.read("examples.json"), look.SAYS
-FEWEST = 5  # words; with fewer nothing is asked
 FEW = 20  # words; with fewer the answer carries a warning
 TOKENS_TO_EXPLAIN = 12_000  # so many take seconds
 state = st.session_state
@@ -51,11 +50,8 @@ def classify(model: Predictor | Endpoint) -> None:
     text = state.get("asked")
     if text is None or text != state.text:
         return
-    count = len(text.split())
-    if count == 0:
+    if not text.split():
         st.info(SAYS["nothing"])
-    elif count < FEWEST:
-        st.info(SAYS["short"])
     else:
         try:
             show_answer(model, text)
@@ -110,9 +106,7 @@ def card(folder: Path) -> str:
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"^#", "##", text, flags=re.MULTILINE)  # headings one level down
     text = text.replace("![", "[")
-    text = re.sub(r"\[([^\]]*)\]\((?!https?://)[^)]*\)", r"\1", text)
-    # A screen reader needs names at the head of a table.
-    return re.sub(r"^\|\s*\|\s*\|$", "| what | value |", text, flags=re.MULTILINE)
+    return re.sub(r"\[([^\]]*)\]\((?!https?://)[^)]*\)", r"\1", text)
 
 
 def main(folder: str) -> None:
