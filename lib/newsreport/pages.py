@@ -19,6 +19,7 @@ from newsreport.profiles import TEMPLATES
 NO_RESULTS = {name: None for sections in gates.SECTIONS.values() for name in sections}
 BADGE = re.compile(r"\[!\[([^\]]*)\]\([^)]*\)\](?=\()")
 CHAPTER_LINK = re.compile(r"\]\((0\d_\w+)\.ipynb\)")
+SECTION = re.compile(r"^## ", re.MULTILINE)
 NOT_FOR_READERS = {"setup", "record", "exercise"}
 # A page may run our script and load nothing, whatever a label or a text says.
 SCRIPT = TEMPLATES.get_template("page.js").render()
@@ -68,7 +69,7 @@ def _for_readers(cells: list) -> list:
         before, heading, _ = cell.source.partition("## Exercises")
         if heading:
             cell.source = f"{before}{heading}\nThe notebook has them, and checks each answer."
-        exercises = heading or (exercises and not cell.source.startswith("## "))
+        exercises = heading or (exercises and not SECTION.search(cell.source))
         shown = heading or not (exercises or tags & NOT_FOR_READERS)
         if not shown or not cell.source.strip():
             continue

@@ -42,7 +42,11 @@ def padding(long: list[str], short: list[str]) -> plt.Figure:
             real = [(piece.strip(), MODEL, str(start + i)) for i, piece in enumerate(pieces)]
             real[-1] = (real[-1][0], RIVAL, real[-1][2])
             lines.append(filling + real if side == "left" else real + filling)
-    widths = [max(len(line[j][0]) for line in lines) for j in range(len(long))]
+    # A position of two digits takes two characters: each column is as wide in every line.
+    widths = [
+        max(len(part) for line in lines for part in (line[j][0], line[j][2]))
+        for j in range(len(long))
+    ]
     centred = []
     for line in lines:
         cells = zip(line, widths, strict=True)

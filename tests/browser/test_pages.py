@@ -115,6 +115,7 @@ def test_a_reader_meets_no_stub_and_no_empty_fold(quick, runs, front):
         text = file.read_text(encoding="utf-8")
         for stub in ("No answer yet", "Not measured", "answer = None", "Code: unnamed", "Code: <"):
             assert stub not in text, f"{file.name}: {stub}"
+        assert file.stem not in CHAPTERS or "What we learned" in text, file.name
         assert not re.search(r'<div class="output(?:_area|_wrapper)?">\s*</div>', text), file.name
 
 

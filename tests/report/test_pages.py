@@ -374,13 +374,14 @@ def test_the_exercises_are_one_note(chapter):
         markdown("### How many?"),
         code("answer = None", stub, "exercise"),
         code("help()", "some help"),
-        markdown("## What we learned\nMuch."),
+        markdown("**And then?** More.\n\n## What we learned\nMuch."),
         code("print(1)", "kept"),
     )
     assert page.count("and checks each answer") == 1
     for gone in ("No answer yet", "place of", "How many?", "some help"):
         assert gone not in page
     assert "Before." in page
+    assert "<strong>And then?</strong> More." in page
     assert "Much." in page
     assert "kept" in page
 
