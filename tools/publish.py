@@ -94,6 +94,18 @@ def publish(name: str, folder: Path = PUBLISHED) -> None:
         _publish_notebooks(run / "notebooks", folder / name)
 
 
+def told(name: str, folder: Path = PUBLISHED) -> str:
+    """What has been published of a run, in one line."""
+    entry = read_json(folder / f"{name}.json")
+    run, score = entry["run"], _interval(entry["metrics"]["test"]["accuracy"])
+    line = f"reports/{name} published: accuracy {score}, revision {run['revision'][:12]}"
+    if (folder / name).is_dir():
+        line += ", with its executed notebooks"
+    if studied := run.get("studied"):
+        line += f"; its studies stay those of revision {studied['revision'][:12]}"
+    return line
+
+
 def _publish_notebooks(source: Path, target: Path) -> None:
     """The executed notebooks of a run, without what only the machine that ran them knows."""
     with atomic(target) as part:
@@ -231,9 +243,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for name in parser.parse_args(argv).runs:
             publish(name)
-        for path, text in pages(published()).items():
+            print(f"results: {told(name)}")
+        found = published()
+        for path, text in pages(found).items():
             with atomic(path) as part:
                 part.write_text(text, encoding="utf-8")
+            print(f"results: {path.relative_to(ROOT)} written")
+        if SHIPPED in found and not _same_model(found):
+            print(f"results: models/{SHIPPED} is not the published `bbc`: make ship takes that one")
     except ResultsError as error:
         print(f"results: {error}", file=sys.stderr)
         return 2

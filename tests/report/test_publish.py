@@ -193,3 +193,21 @@ def test_a_page_without_a_place_is_named(root):
 def test_the_command_says_what_is_wrong(root, capsys):
     assert results.main(["nowhere"]) == 2
     assert "reports/nowhere: no such run" in capsys.readouterr().err
+
+
+def test_the_command_says_what_it_did(root, monkeypatch, capsys):
+    folder = root / "reports" / "published"
+    monkeypatch.setattr(results, "ROOT", root)
+    monkeypatch.setattr(results.publish, "__defaults__", (folder,))
+    monkeypatch.setattr(results.told, "__defaults__", (folder,))
+    monkeypatch.setattr(results.published, "__defaults__", (folder,))
+    monkeypatch.setattr(results.pages, "__defaults__", (root,))
+    assert results.main(["tiny"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    score = "0.912 (0.800 to 0.970)"
+    assert said == [
+        f"results: reports/tiny published: accuracy {score}, revision 0123456789ab",
+        "results: README.md written",
+        "results: reports/README.md written",
+    ]
+    assert score in (root / "README.md").read_text()
