@@ -7,8 +7,6 @@ from newscloud.account import (
     connect,
     dollars,
     image_uri,
-    preflight,
-    require,
 )
 from newscloud.cleanup import inventory
 from newscloud.jobs import train
@@ -21,7 +19,5 @@ __all__ = [
     "dollars",
     "image_uri",
     "inventory",
-    "preflight",
-    "require",
     "train",
 ]

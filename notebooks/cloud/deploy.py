@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from statistics import median
 
+from cloud.preflight import preflight, require  # noqa: F401
 from newscloud.account import SERVING_IMAGE, Account, cost, explained, image_uri, tags
 from newscloud.cleanup import PROJECT, guard, new_name
 from newscloud.jobs import DEPLOY, LIBRARY, follow, pack

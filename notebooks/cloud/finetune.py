@@ -1,5 +1,6 @@
 """Chapter 03's training job, started from the shell: `gpt2news sagemaker submit`."""
 
+from cloud.preflight import preflight, require
 from gpt2news.run import Run
 from newscloud import account, jobs
 
@@ -24,6 +25,6 @@ def submit(run: Run) -> None:
     machine = wanted["machine"]
     usage = "spot" if machine["spot"] else "training"
     asked = (machine["instance"], account.TRAINING_IMAGE, usage)
-    account.require(account.preflight(aws, *asked, machine["instances"], machine["hours"]))
+    require(preflight(aws, *asked, machine["instances"], machine["hours"]))
     name = jobs.submit(aws, run, settings, **machine)
     print(f"Submitted. Later: gpt2news sagemaker fetch {name} --report {run.name}")

@@ -7,7 +7,8 @@ import pytest
 from aws_stand_in import refusal, refusal_in_xml
 
 import newscloud
-from newscloud import TRAINING_IMAGE, SageMakerError, dollars, preflight, require
+from cloud.preflight import preflight, require
+from newscloud import TRAINING_IMAGE, SageMakerError, dollars
 from newscloud.account import REGISTRIES, WAYS_OUT, connect, explain, image_uri, mask
 
 
