@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import json
 import logging
+import os
 import signal
 import time
 import uuid
@@ -62,7 +63,7 @@ class Batcher:
     `limit` texts may wait.
     """
 
-    def __init__(self, predict: Model, size: int = 16, limit: int = 1024):
+    def __init__(self, predict: Model, size: int = 16, limit: int = 4 * MAX_TEXTS):
         self.predict, self.size, self.limit = predict, size, limit
         self.waiting, self.turn = 0, asyncio.Lock()
 
@@ -90,13 +91,20 @@ def problem(_: Request, error: HTTPException) -> JSONResponse:
     return JSONResponse(says, error.status_code, error.headers)
 
 
-async def body_of(request: Request) -> bytes:
-    """The body; refused as soon as it is too large."""
+def limits() -> tuple[int, int]:
+    """Bytes and texts of a body; a batch transform of AWS, whose server is its own, sets them."""
+    if os.environ.get("SAGEMAKER_BATCH", "").lower() != "true":
+        return MAX_BODY, MAX_TEXTS
+    return int(os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB") or 6) * 2**20, 10**9
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """The body; refused as soon as it is over `most` bytes."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
-        if len(raw) > MAX_BODY:
-            raise HTTPException(413, f"body over {MAX_BODY:,} bytes")
+        if len(raw) > most:
+            raise HTTPException(413, f"body over {most:,} bytes")
     return bytes(raw)
 
 
@@ -107,7 +115,8 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     `/ping` fails and each answer ends its connection.
     """
     predictor = Predictor(folder)
-    batcher, registry = Batcher(predictor), prometheus.CollectorRegistry()
+    (most_bytes, most_texts), registry = limits(), prometheus.CollectorRegistry()
+    batcher = Batcher(predictor, limit=4 * most_texts)
     here = {"namespace": "gpt2news", "registry": registry}
     answered = prometheus.Counter("answers_total", "Texts", ["topic", "answered"], **here)
     seconds = prometheus.Histogram("request_seconds", "Until the answer", ["status"], **here)
@@ -154,7 +163,8 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     @app.get("/execution-parameters")
     def execution_parameters() -> dict:
         """What AWS's batch transform asks before it begins."""
-        return {"BatchStrategy": "SINGLE_RECORD", "MaxConcurrentTransforms": 4, "MaxPayloadInMB": 1}
+        told = {"BatchStrategy": "SINGLE_RECORD", "MaxConcurrentTransforms": 4}
+        return told | {"MaxPayloadInMB": most_bytes // 2**20}
 
     @app.get("/metrics")
     async def show_metrics() -> Response:
@@ -164,9 +174,9 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
 
     async def texts_in(raw: bytes, asked: str | None) -> tuple[list[str], bool]:
         if len(raw) <= SMALL:
-            return messages.read(raw, asked, MAX_TEXTS)
+            return messages.read(raw, asked, most_texts)
         async with parser:
-            return await asyncio.to_thread(messages.read, raw, asked, MAX_TEXTS)
+            return await asyncio.to_thread(messages.read, raw, asked, most_texts)
 
     @app.post("/endpoints/{name}/invocations")  # the address that boto3's invoke_endpoint calls
     @app.post("/invocations")
@@ -174,7 +184,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         """One text gives one answer, several give a list."""
         asked = request.headers.get("content-type")
         try:
-            raw = await asyncio.wait_for(body_of(request), BODY_SECONDS)
+            raw = await asyncio.wait_for(body_of(request, most_bytes), BODY_SECONDS)
             texts, single = await texts_in(raw, asked)
             request.state.texts = len(texts)
             answers = await batcher.answer(texts, request.is_disconnected)

@@ -137,6 +137,47 @@ def test_a_batch_transform_is_told_how_to_ask(client):
     assert 0 < 10**6 * told["MaxPayloadInMB"] <= 2_000_000
 
 
+@pytest.fixture
+def transform(exported, monkeypatch):
+    """The server as AWS's batch transform starts it."""
+    monkeypatch.setenv("SAGEMAKER_BATCH", "true")
+    with TestClient(make_app(exported), raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_a_batch_transform_sends_six_megabytes_of_lines_at_once(client, transform, exported):
+    """With `MultiRecord`, as many lines as fit, under the name that a single record has."""
+    told = transform.get("/execution-parameters").json()
+    assert told["MaxPayloadInMB"] == 6, "AWS's own figure where a job has none"
+    texts = [f"{text} {number}" for number in range(500) for text in TEXTS]
+    line = 6 * 2**20 // len(texts) - 1
+    lines = [json.dumps({"text": text, "more": ""}) for text in texts]
+    lines = [each.replace('"more": ""', f'"more": "{"x" * (line - len(each))}"') for each in lines]
+    body = "\n".join(lines) + "\n"
+    assert 6_000_000 < len(body) <= 6 * 2**20
+    headers = {"content-type": "application/json", "accept": "application/jsonlines"}
+    answer = transform.post("/invocations", content=body, headers=headers)
+    assert answer.status_code == 200
+    # What AWS writes with `AssembleWith: Line`: a new line behind each answer.
+    assembled = f"{answer.text}\n".split("\n")
+    assert assembled.pop() == ""
+    assert len(assembled) == len(texts), "a line a text, and no blank one"
+    said = [json.loads(each)["topic"] for each in assembled]
+    assert said == [each.topic for each in Predictor(exported)(texts)]
+    refused = client.post("/invocations", content=body, headers=headers)
+    assert refused.status_code == 413, "what anybody may ask has a lower limit"
+
+
+def test_a_transform_job_sets_its_own_size(exported, monkeypatch):
+    monkeypatch.setenv("SAGEMAKER_BATCH", "True")
+    monkeypatch.setenv("SAGEMAKER_MAX_PAYLOAD_IN_MB", "8")
+    with TestClient(make_app(exported)) as client:
+        assert client.get("/execution-parameters").json()["MaxPayloadInMB"] == 8
+        body = json.dumps({"text": "x" * (8 * 2**20)})
+        answer = client.post("/invocations", content=body)
+        assert (answer.status_code, answer.json()["detail"]) == (413, "body over 8,388,608 bytes")
+
+
 def test_json_over_several_lines_is_one_body(client, wanted):
     body = json.dumps([{"text": text} for text in TEXTS], indent=2)
     answer = client.post("/invocations", content=body)
