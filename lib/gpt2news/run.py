@@ -16,6 +16,7 @@ from types import ModuleType
 # One definition of each for all packages; chapters take them from here.
 from newsserve.files import atomic, damage, seal, sha256_of, sweep  # noqa: F401
 
+OWN = "GPT2NEWS_OWN"  # in the environment: paths of data files that a report has by their names
 CHAPTERS = ("01_explore", "02_split", "03_finetune", "04_evaluate", "05_deploy")
 
 

@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -49,12 +50,13 @@ def run_report(
     reports/, `corpora` has the files behind the corpora that the profile names.
 
     Raises:
-        ReportError: the name cannot be used, or the same run is going on in another process.
+        ReportError: a name cannot be used, or the same run is going on in another process.
     """
     name = name or profile.name
     if name == "published":
         raise ReportError("reports/published holds the published results; choose another --name")
     corpora = corpora or {}
+    profile, corpora = _by_name(profile, corpora)
     _check_backbone(profile)
     run = Run(name)
     # Threads that spin while they wait make two runs on the same cores crawl.
@@ -74,6 +76,25 @@ def run_report(
         going_on = f"a run into reports/{name} is going on"
         raise ReportError(f"{going_on}; wait for it, or choose another --name") from None
     return _verdict(run, record, time.monotonic() - began, say)
+
+
+def _by_name(profile: Profile, corpora: dict[str, Path]) -> tuple[Profile, dict[str, Path]]:
+    """Data files by their names where they have absolute paths: a report is for strangers.
+
+    The chapters find the files by the environment.
+    """
+    own = {name: path for name, path in corpora.items() if os.path.isabs(name)}
+    paths = {path.name: path for path in own.values()}
+    if len(paths) < len(set(own.values())):
+        raise ReportError("two data files of the same name: one needs another name")
+    os.environ[files.OWN] = "\n".join(map(str, paths.values()))
+    parameters, sets = {}, profile.sets
+    for chapter, values in profile.parameters.items():
+        file = own.get(values.get("dataset"))
+        parameters[chapter] = {**values, "dataset": file.name} if file else values
+    for name, path in own.items():
+        sets = tuple(item.replace(name, path.name) for item in sets)
+    return replace(profile, parameters=parameters, sets=sets), {**corpora, **paths}
 
 
 def _check_backbone(profile: Profile) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from gpt2news.explore import SAMPLE, CorpusError
-from gpt2news.run import ROOT
+from gpt2news.run import OWN, ROOT
 from newsserve.tables import Table, TableError, cell_of, fault_of
 
 RAW = ROOT / "data" / "raw"
@@ -58,6 +58,8 @@ def locate(name_or_path: str | Path) -> Path:
     if name == "sample":
         return SAMPLE
     places = [Path(name), ROOT / name]
+    own = map(Path, os.environ.get(OWN, "").splitlines())  # whose paths a report does not show
+    places = [path for path in own if path.name == name] + places
     if name in SOURCES:
         file, folder = SOURCES[name].file, os.environ.get("GPT2NEWS_DATA") or RAW
         places = [RAW / file, Path(folder, file), ROOT / folder / file]

@@ -16,6 +16,7 @@ PARAMETERS = """run = "x"  # folder
 value = 1  # a number
 share = 0.5  # a share
 source = ""  # a file
+dataset = "sample"  # a corpus
 """
 # Each chapter leaves a file of its own, and a line in log.txt: what has run, in which order.
 BODY = """from gpt2news.run import Run, atomic

@@ -21,7 +21,7 @@ marking_words = companion("words", "01_explore").marking_words
 @pytest.mark.parametrize(
     ("sets", "message"),
     [
-        (("03_finetune.epoch=1",), "no parameter 'epoch'; it has value, share, source"),
+        (("03_finetune.epoch=1",), "no parameter 'epoch'; it has value, share, source, dataset"),
         (("03_finetun.value=1",), "no notebook '03_finetun'; there are 01_explore"),
         (("03_finetune.value=many",), "value = 'many': str given, int needed"),
         (("03_finetune.value=1.5",), "float given, int needed"),

@@ -231,3 +231,36 @@ def test_executed_notebooks_name_no_folder_of_this_machine(finished):
     for file in (finished.reports / "p" / "notebooks").glob("*.ipynb"):
         assert "papermill" not in json.loads(file.read_text())["metadata"]
         assert str(finished.reports.parent) not in file.read_text()
+
+
+def test_a_data_file_is_on_record_by_its_name_alone(tiny, tmp_path):
+    """Not by its path: in none of the files that a run leaves."""
+    file = tmp_path / "home of ada" / "own.csv"
+    file.parent.mkdir()
+    file.write_text("mine")
+    tiny.append("01_explore", LOCATED)
+    profile = tiny.load(f"01_explore.dataset={file}", f"02_split.dataset={file}")
+    assert run_report(profile, "x", corpora={str(file): file}) == 0
+    made = [path for path in (tiny.reports / "x").rglob("*") if path.is_file()]
+    assert [path.name for path in made if b"home of ada" in path.read_bytes()] == []
+    record = json.loads((tiny.reports / "x" / "run.json").read_text())
+    assert record["parameters"]["01_explore"]["dataset"] == "own.csv"
+    assert record["command"].endswith(" 01_explore.dataset=own.csv --set 02_split.dataset=own.csv")
+    assert (tiny.reports / "x" / "found.txt").read_text() == "mine"
+    file.write_text("other")
+    assert run_report(profile, "x", corpora={str(file): file}) == 0
+    assert (tiny.reports / "x" / "found.txt").read_text() == "other", "its content counts"
+
+
+def test_two_data_files_of_one_name_are_refused(tiny, tmp_path):
+    files = [tmp_path / folder / "own.csv" for folder in "ab"]
+    profile = tiny.load(f"01_explore.dataset={files[0]}", f"02_split.dataset={files[1]}")
+    with pytest.raises(ReportError, match="two data files of the same name"):
+        run_report(profile, "x", corpora={str(file): file for file in files})
+
+
+LOCATED = """
+from gpt2news.explore import locate
+print(dataset)
+report.path("found.txt").write_text(locate(dataset).read_text())
+"""
