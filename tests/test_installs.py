@@ -63,6 +63,16 @@ def test_the_lock_has_wheels_everywhere(platform, python):
     assert {n: v for n, v in found.items() if locked.get(n, v) != v} == {}
 
 
+def test_an_intel_mac_can_answer_but_not_learn():
+    """As README says: an older onnxruntime resolves there, no torch that is new enough does."""
+    place = {"python": "3.13", "platform": "x86_64-apple-darwin"}
+    wheels = ["--only-binary", ":all:", "pyproject.toml"]
+    found = resolve(*wheels, "--extra=serve", **place)
+    assert found["onnxruntime"].startswith("1.23.")
+    with pytest.raises(AssertionError, match="torch"):
+        resolve(*wheels, "--extra=notebooks", **place)
+
+
 def test_nothing_of_colab_moves():
     """Colab's published versions as constraints: there is a solution, so nothing has to move."""
     there = pins(COLAB)

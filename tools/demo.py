@@ -75,13 +75,15 @@ def _install() -> None:
     done, lock = DEMO / "node_modules" / ".package-lock.json", DEMO / "package-lock.json"
     if done.exists() and done.stat().st_mtime >= lock.stat().st_mtime:
         return
-    if not (shutil.which("npm") and shutil.which("node")):
+    npm = shutil.which("npm")  # on Windows npm.cmd
+    if not (npm and shutil.which("node")):
         raise DemoError("npm and node (20 or newer) are needed to build the page: nodejs.org")
-    _call(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+    _call([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
 
 
 def _call(command: list[str], **options: str) -> None:
-    done = subprocess.run(command, cwd=DEMO, capture_output=True, text=True, **options)
+    how = {"capture_output": True, "text": True, "encoding": "utf-8"}
+    done = subprocess.run(command, cwd=DEMO, **how, **options)
     if done.returncode:
         raise DemoError(f"{' '.join(command[:2])} failed: {done.stderr.strip()[-500:]}")
 

@@ -423,7 +423,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
             parser.error(f"{path}: no such file")
     args.device = "cuda" if torch.cuda.is_available() else "cpu"
     args.bf16 = args.device == "cuda" or "avx512_bf16" in (
-        Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+        Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
     )
     return args
 

@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code, 2 for what cannot be done."""
     args = parser().parse_args(argv)
+    sys.stdout.reconfigure(errors="replace")  # a pipe on Windows has not every letter
     try:
         return args.run(args)
     except KeyboardInterrupt:

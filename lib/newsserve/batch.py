@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import sys
 from collections import Counter
@@ -21,7 +20,7 @@ from typing import TextIO
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from newsserve.files import atomic, sha256_of
+from newsserve.files import atomic, move, sha256_of
 from newsserve.predictor import Model, Predictor
 from newsserve.tables import (
     Row,
@@ -122,7 +121,7 @@ def write_parquet(path: Path, rows: Iterator[dict], columns: list[str], schema) 
 def load(path: Path) -> list | dict | None:
     """What a JSON file holds; None where it is not there, or not whole."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
 
@@ -137,7 +136,7 @@ def begin(folder: Path, of: dict, resume: bool) -> None:
             found = "the input or the model is another than in the unfinished run"
             raise TableError(f"{folder}: {found}; delete this folder and start again")
     with atomic(folder / "of.json") as part:
-        part.write_text(json.dumps(of))
+        part.write_text(json.dumps(of), "utf-8")
 
 
 def join(table: Table, folder: Path, out: Path, columns: list[str]) -> Counter:
@@ -186,13 +185,14 @@ def classify_file(
         raise TableError(f"{out}: it is the input or a folder; give the output a name of its own")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock", timeout=0):
+        with FileLock(folder / "lock", timeout=0) as lock:
             try:
                 counts = _classify(model, table, out, folder, resume)
                 (folder / "of.json").unlink()
                 return counts
             finally:
                 if not (folder / "of.json").exists():  # nothing to go on with
+                    lock.release()  # Windows removes no file that is open
                     shutil.rmtree(folder)
     except Timeout:
         raise TableError(f"{out}: another job is writing it") from None
@@ -218,12 +218,13 @@ def _classify(model: Path, table: Table, out: Path, folder: Path, resume: bool) 
             path = folder / f"{number:08}.json"
             if len(load(path) or []) != len(portion):
                 with atomic(path) as part:
-                    part.write_text(json.dumps(answer_rows(predictor, portion, table.column)))
+                    answers = answer_rows(predictor, portion, table.column)
+                    part.write_text(json.dumps(answers), "utf-8")
             bar.update(len(portion))
     if not bar.n:
         raise TableError(f"{table.path}: no rows")
     for note in table.notes():
         print(note, file=sys.stderr)
     counts = join(table, folder, folder / out.name, list(columns))  # in there: no half of it stays
-    os.replace(folder / out.name, out)
+    move(folder / out.name, out)
     return counts

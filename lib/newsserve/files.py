@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 LISTED = "files.json"
+PAUSES = (0.1, 0.4, 1.5)  # seconds in which a virus scanner lets go of a file
 
 
 def sha256_of(path: Path) -> str:
@@ -21,6 +23,21 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def move(source: Path, target: Path) -> None:
+    """`os.replace`; where it is refused, as Windows does while a file is open, tried again.
+
+    Raises PermissionError, which names the file, after a few seconds.
+    """
+    for pause in PAUSES:
+        try:
+            return os.replace(source, target)
+        except PermissionError as error:
+            time.sleep(pause)
+            number = error.errno
+    says = "it may not be written, or is open in another program; close it there"
+    raise PermissionError(number, says, str(target))
 
 
 @contextmanager
@@ -34,11 +51,11 @@ def atomic(target: Path) -> Iterator[Path]:
         if part.is_dir() and target.exists():
             # A folder cannot take the place of one that holds files: the old one steps aside.
             old = target.with_name(f".{target.name}.{os.getpid()}.old")
-            os.replace(target, old)
-            os.replace(part, target)
+            move(target, old)
+            move(part, target)
             shutil.rmtree(old)
         else:
-            os.replace(part, target)
+            move(part, target)
     finally:
         if part.is_dir():
             shutil.rmtree(part)
