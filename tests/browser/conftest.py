@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+
+from running import from_npm
 
 CHROMIUM = next(
     (
@@ -52,29 +53,7 @@ def browser():
 def axe(request):
     """`axe(page)`: what axe-core has against a page, one line a finding. Fetched from npm once,
     into pytest's cache."""
-    npm, folder = shutil.which("npm"), Path(request.config.cache.mkdir("axe-core"))
-    file = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not file.exists():
-        if npm is None:
-            pytest.skip("no npm on PATH, which fetches axe-core")
-        command = [
-            npm,
-            "install",
-            "--prefix",
-            str(folder),
-            "--no-save",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            AXE,
-        ]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"npm did not fetch {AXE} in a minute")
-        if done.returncode:
-            pytest.skip(f"npm cannot fetch {AXE}: {done.stderr.strip()[-200:]}")
-    source = file.read_text(encoding="utf-8")
+    source = (from_npm(request, AXE) / "axe.min.js").read_text(encoding="utf-8")
 
     def findings(page) -> list[str]:
         page.evaluate(source)
