@@ -12,6 +12,7 @@ from filelock import FileLock
 import gpt2news.show
 from gpt2news.run import CHAPTERS
 from newsreport.gates import ReportError
+from newsreport.run import run_report
 
 
 def test_it_runs_in_order_with_the_profiles_values_then_keeps_all(finished):
