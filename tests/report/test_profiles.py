@@ -96,7 +96,12 @@ def test_an_int_fits_a_float(tiny):
 def test_what_is_not_set_keeps_its_default(tiny, content):
     tiny.profile(content)
     profile = tiny.load()
-    assert profile.parameters["03_finetune"] == {"value": 1, "share": 0.5, "source": ""}
+    assert profile.parameters["03_finetune"] == {
+        "value": 1,
+        "share": 0.5,
+        "source": "",
+        "dataset": "sample",
+    }
     assert (profile.time_limits, profile.gates) == ({}, [])
 
 
