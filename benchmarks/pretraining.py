@@ -2,6 +2,8 @@
 
     python benchmarks/pretraining.py --dataset bbc --seeds 5
     python benchmarks/pretraining.py --dataset bbc-csv --article-split article_split.csv --seeds 1
+    # does a score fall where matrix products are in bf16? (--kinds in full: see --help)
+    python benchmarks/pretraining.py --kinds "pretrained, fp32" "pretrained, bf16"
 
 On the same splits, over several seeds: each draws its own leak-free split and its own weights and
 order. Results are kept one by one in `reports/bench-pretraining/`, and a second run goes on from
@@ -27,6 +29,7 @@ from rival import baseline
 
 RIVAL = "TF-IDF + linear SVM"
 KINDS = ("pretrained", "from scratch", RIVAL)
+FORMATS = ("pretrained, fp32", "pretrained, bf16")  # auto takes one of these
 SETTINGS = ("backbone", "epochs", "batch_size", "learning_rate", "max_length", "pooling")
 
 
@@ -55,7 +58,8 @@ def says(kind: str, parts: dict, folder: Path, recipe: dict) -> np.ndarray:
     if kind == RIVAL:
         model = baseline(train["text"].tolist(), train["topic"].tolist())
         return model.predict(texts)
-    recipe = finetune.Recipe(**recipe, from_scratch=kind == "from scratch")
+    dtype = kind.rpartition(", ")[2] if kind in FORMATS else "auto"
+    recipe = finetune.Recipe(**recipe, from_scratch=kind == "from scratch", dtype=dtype)
     finetune.finetune(recipe, folder / "splits", folder / "model")
     model = finetune.Classifier(folder / "model")
     return np.array(model.topics)[model.logits(texts).argmax(axis=1)]
@@ -88,7 +92,7 @@ def arguments() -> argparse.Namespace:
     add("--profile", default="bbc", help="whose settings of chapter 03 (default: %(default)s)")
     add("--seeds", type=int, default=5, help="default: %(default)s")
     add("--article-split", type=Path, help="the article's row,split file, for bbc-csv; it leaks")
-    add("--kinds", nargs="+", default=KINDS, choices=KINDS, help="default: all three")
+    add("--kinds", nargs="+", default=KINDS, choices=KINDS + FORMATS, help="default: the three")
     return parser.parse_args()
 
 

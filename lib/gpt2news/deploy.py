@@ -14,7 +14,8 @@ import torch
 from onnx import ModelProto, TensorProto
 from transformers import AttentionInterface
 
-from gpt2news.finetune import Classifier, pool
+from gpt2news.finetune import Classifier
+from gpt2news.finetune.pooled import score, states_of
 from gpt2news.run import atomic, seal, sha256_of
 from newsserve.predictor import MANIFEST
 
@@ -50,13 +51,12 @@ AttentionInterface.register("onnx_fused", _fused_attention)
 class _Exported(torch.nn.Module):
     """(batch, tokens) ids, (batch,) places of the last token -> (batch, topics) logits."""
 
-    def __init__(self, model, pooling):
+    def __init__(self, model):
         super().__init__()
-        self.model, self.pooling = model, pooling
+        self.model = model
 
     def forward(self, input_ids, last):
-        states = self.model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
-        return self.model.score(pool(states, last, self.pooling))
+        return score(self.model, states_of(self.model, input_ids, last), last).logits
 
 
 @contextmanager
@@ -117,12 +117,13 @@ def export(
 
     classifier = Classifier(model_folder)
     model, config = classifier.model.cpu(), classifier.model.config
-    model.set_attn_implementation("onnx_fused")
+    encoder = getattr(model, "encoder", False)
+    model.set_attn_implementation("eager" if encoder else "onnx_fused")
     example = (torch.full((2, 16), 5, dtype=torch.long), torch.tensor([15, 7]))
     with atomic(out) as part, quiet():
         part.mkdir()
         torch.onnx.export(
-            _Exported(model, classifier.pooling),
+            _Exported(model),
             example,
             part / FP32,
             input_names=["input_ids", "last"],

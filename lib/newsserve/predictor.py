@@ -71,6 +71,8 @@ class Predictor:
             self.tokenizer = Tokenizer.from_buffer(tokenizer)
             self.tokenizer.no_truncation()
             self.tokenizer.encode_special_tokens = True  # "<|pad|>" in a text is text
+            # BERT's [CLS] and [SEP]
+            self._around = self.tokenizer.num_special_tokens_to_add(is_pair=False)
             outputs = session.get_outputs()[0].shape[-1]
             # The longest text, of the largest token: do the files fit each other?
             longest = [max(self.pad, self.tokenizer.get_vocab_size() - 1)] * self.max_length
@@ -110,9 +112,11 @@ class Predictor:
             head = (
                 text if len(text) <= length else text[:length].rpartition(" ")[0] or text[:length]
             )
-            ids = self.tokenizer.encode(head, add_special_tokens=False).ids
-            if len(ids) > self.max_length or len(text) <= length:
-                return ids[: self.max_length] or [self.pad], len(ids) > self.max_length
+            encoding = self.tokenizer.encode(head, add_special_tokens=False)
+            more = len(encoding) > self.max_length - self._around
+            if more or len(text) <= length:
+                encoding.truncate(self.max_length - self._around)
+                return self.tokenizer.post_process(encoding).ids or [self.pad], more
             length *= 4
 
     def logits(self, texts: list[str]) -> np.ndarray:
@@ -145,7 +149,7 @@ class Predictor:
         exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         softmax = exp / exp.sum(axis=1, keepdims=True)
         for text, (ids, truncated), row in zip(texts, encoded, softmax, strict=True):
-            tokens = len(ids) if text.strip() and ids != [self.pad] else 0
+            tokens = len(ids) - self._around if text.strip() and ids != [self.pad] else 0
             reason = None if tokens else "nothing can be read"
             if tokens and self.manifest.kind:
                 reason = self.manifest.kind.reason(self.tokenizer, text)
@@ -162,10 +166,11 @@ class Predictor:
         Returns the words that were read, each with the fall of the topic's probability without it.
         With more words than `passes`, neighbours are left out together and share the fall.
         """
-        ends = self.tokenizer.encode(text, add_special_tokens=False).offsets[: self.max_length]
+        ends = self.tokenizer.encode(text, add_special_tokens=False).offsets
         if not ends:
             return []
-        words = text.split()[: len(text[: ends[-1][1]].split())]
+        read = ends[: self.max_length - self._around][-1][1]
+        words = text.split()[: len(text[:read].split())]
         size = -(-len(words) // passes)  # rounded up
         starts = range(0, len(words), size)
         variants = [" ".join(words[:i] + words[i + size :]) for i in starts]

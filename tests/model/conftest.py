@@ -1,12 +1,22 @@
 """A split of invented texts, and backbones made on the spot, shared by all tests of models."""
 
+import string
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from tokenizers import BertWordPieceTokenizer
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from gpt2news import finetune as ft
 from gpt2news import split
@@ -69,6 +79,27 @@ def llama(tmp_path_factory, tokenizer) -> str:
     assert 1.5e6 < sum(p.numel() for p in model.parameters()) < 2.5e6
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory, splits) -> str:
+    """An encoder, with [CLS] before a text and [SEP] after it."""
+    folder = tmp_path_factory.mktemp("bert")
+    torch.manual_seed(0)
+    pieces = BertWordPieceTokenizer()
+    texts = split.read_split(splits)["train"]["text"].tolist()
+    pieces.train_from_iterator(texts, vocab_size=300, show_progress=False)
+    learnt, letters = pieces.get_vocab(), string.ascii_lowercase + string.digits + ",;."
+    every = [piece for letter in letters for piece in (letter, f"##{letter}")]
+    vocabulary = [*sorted(learnt, key=learnt.get), *(p for p in every if p not in learnt)]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), "utf-8")
+    BertTokenizer.from_pretrained(folder).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+        intermediate_size=128, max_position_embeddings=32,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
     return str(folder)
 
 

@@ -200,20 +200,19 @@ def plain_transformers(folder, home, code: bool) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+@pytest.mark.parametrize("kind", ["backbone", "llama", "bert"])
 @pytest.mark.parametrize("pooling", list(ft.POOLINGS))
-def test_plain_transformers_gives_our_answers_or_refuses(
-    train, backbone, llama, tmp_path, pooling, kind
-):
+def test_plain_transformers_gives_our_answers_or_refuses(request, train, tmp_path, pooling, kind):
     folder = tmp_path / "m"
-    train(folder, backbone={"gpt2": backbone, "llama": llama}[kind], pooling=pooling, epochs=1)
+    train(folder, backbone=request.getfixturevalue(kind), pooling=pooling, epochs=1)
     model = ft.Classifier(folder)
-    if pooling != "last":
+    code = pooling != "last" or kind == "bert"
+    if code:
         with pytest.raises(ValueError, match="trust_remote_code"):
             AutoConfig.from_pretrained(folder, trust_remote_code=False)
         with pytest.raises(ValueError, match="trust_remote_code"):
             AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
-    done = plain_transformers(folder, tmp_path / "home", code=pooling != "last")
+    done = plain_transformers(folder, tmp_path / "home", code)
     assert done.returncode == 0, done.stderr
     for given, wanted in zip(json.loads(done.stdout), model(TEXTS), strict=True):
         ours = dict(zip(model.topics, wanted.tolist(), strict=True))

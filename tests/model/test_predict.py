@@ -43,6 +43,28 @@ def test_a_llama_is_fine_tuned_and_exported_alike(train, llama, splits, accuracy
     exported_agree(tmp_path / "m", tmp_path / "onnx", texts)
 
 
+@pytest.mark.parametrize("options", [{}, {"freeze": 2}, {"freeze": 3}, {"lora": 4}], ids=str)
+def test_an_encoder_is_fine_tuned_and_exported_alike(
+    train, bert, splits, accuracy, tmp_path, options
+):
+    train(tmp_path / "m", backbone=bert, pooling="first", **options)
+    texts = [*split.read_split(splits)["test"]["text"], "goal", "shares " * 40]
+    exported_agree(tmp_path / "m", tmp_path / "onnx", texts)
+    answers = Predictor(tmp_path / "onnx")(["goal", "shares " * 40, "\u200b", " "])
+    assert [answer.tokens for answer in answers] == [1, 22, 0, 0]
+    assert [answer.truncated for answer in answers] == [False, True, False, False]
+    if not options:
+        assert accuracy(tmp_path / "m") >= 0.9
+
+
+def test_an_encoder_does_not_look_at_the_padding(train, bert, tmp_path):
+    train(tmp_path / "m", backbone=bert, pooling="mean", epochs=1)
+    model = ft.Classifier(tmp_path / "m")
+    alone = model.logits(["goal keeper"])[0]
+    beside = model.logits(["goal keeper", "shares profit bank market forecast " * 3])[0]
+    assert beside == pytest.approx(alone, abs=1e-5)
+
+
 def test_the_first_token_can_be_exported_too(train, tmp_path):
     train(tmp_path / "m", pooling="first", epochs=1)
     exported_agree(tmp_path / "m", tmp_path / "onnx", ["goal keeper", "shares"])

@@ -97,3 +97,27 @@ def test_on_colab_without_a_gpu_the_line_names_the_menu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("COLAB_RELEASE_TAG", "x")
     assert "Runtime > Change runtime type > T4 GPU" in ft.device_line()
+
+
+@pytest.mark.parametrize(
+    ("found", "dtype"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "bf16"),
+        ({"avx512_bf16": False, "amx_bf16": False}, "fp32"),
+        ({"sve_bf16": True}, "fp32"),
+        (None, "fp32"),
+    ],
+    ids=str,
+)
+def test_auto_takes_bf16_where_the_cpu_multiplies_in_it(monkeypatch, found, dtype):
+    monkeypatch.setattr(of_recipe, "device_type", lambda: "cpu")
+    if found is None:  # an older torch
+        monkeypatch.delattr(torch.cpu, "get_capabilities")
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    assert of_recipe.choose_dtype("auto") == dtype
+    assert of_recipe.choose_dtype("fp32") == "fp32"
+    assert dtype in ft.device_line()
+    monkeypatch.setattr(of_recipe, "device_type", lambda: "mps")
+    assert of_recipe.choose_dtype("auto") == "fp32"

@@ -27,7 +27,7 @@ OWNERS = {"gpt2": "openai-community", "distilgpt2": "distilbert"}
 POOLINGS = {
     "last": "the state of the last token of the text",
     "mean": "the mean of the states of all its tokens",
-    "first": "the state of its first token, which has seen nothing else",
+    "first": "the state of its first token, which in GPT-2 has seen nothing else",
 }
 POOLED = "pooled_"  # before the type, where transformers does not know the pooling
 # What makes `pooled.py` the code of one model.
@@ -111,7 +111,7 @@ def save_model(model: torch.nn.Module, folder: Path) -> None:
     """In Hugging Face's layout: transformers answers alike, or refuses."""
     model.save_pretrained(folder)
     config, file = model.config, folder / "config.json"
-    if config.pooling == "last":
+    if not isinstance(model, Pooled):
         return
     base = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
     kind, settings = POOLED + config.model_type, json.loads(file.read_text("utf-8"))
@@ -181,11 +181,12 @@ def classifier_class(config, pooling: str) -> type:
         raise BackboneError(f"pooling {pooling!r}: there are {', '.join(POOLINGS)}")
     base = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING.get(type(config), None)
     with torch.device("meta"):  # the shape alone, no memory
-        # BERT and its kin call the layer `classifier`, T5 `classification_head`.
-        causal = base and hasattr(base(config), "score")
-    if not causal:
-        raise BackboneError(f"a {config.model_type} model: a causal language model is needed")
-    if pooling == "last":
+        shape = base and base(config)
+    # GPT-2 and its kin call the new layer `score`, encoders `classifier`, T5 otherwise.
+    if not (hasattr(shape, "score") or hasattr(shape, "classifier")):
+        given = f"a {config.model_type} model"
+        raise BackboneError(f"{given}: a causal language model is needed, or an encoder")
+    if pooling == "last" and hasattr(shape, "score"):
         return base
     return type(f"Pooled{base.__name__}", (Pooled, base), {})
 

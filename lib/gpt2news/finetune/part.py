@@ -10,7 +10,7 @@ import torch
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from gpt2news.finetune.model import pad, quiet
-from gpt2news.finetune.pooled import score
+from gpt2news.finetune.pooled import last_of, score
 from gpt2news.finetune.recipe import Recipe
 
 
@@ -38,6 +38,7 @@ def freeze(model: torch.nn.Module, n: int) -> None:
     blocks = blocks_of(model)
     frozen = [m for m in model.base_model.modules() if isinstance(m, torch.nn.Embedding)]
     frozen += [model.base_model] if n == len(blocks) else blocks[:n]
+    frozen += [m for name, m in model.base_model.named_children() if name == "embeddings"]  # BERT
     for module in frozen:
         module.requires_grad_(False)
     for module in [*model.base_model.children(), *(m for b in blocks[:n] for m in b.modules())]:
@@ -48,7 +49,12 @@ def freeze(model: torch.nn.Module, n: int) -> None:
 
 
 def fits(model: torch.nn.Module, ids: list[list[int]]) -> bool:
-    """Whether a state of every token takes less than half of the free memory."""
+    """Whether a state of every token takes less than half of the free memory.
+
+    Not an encoder's: it does something to states that are given in, as to embeddings.
+    """
+    if getattr(model, "encoder", False):
+        return False
     size = sum(len(row) for row in ids) * model.config.hidden_size * 4
     return size < psutil.virtual_memory().available / 2
 
@@ -90,7 +96,7 @@ class UpperBlocks(torch.nn.Module):
     def forward(self, input_ids, states, **_) -> SequenceClassifierOutput:
         """(n, tokens) ids and (n, tokens, width) kept states -> (n, topics) logits."""
         upper = self.model.base_model(inputs_embeds=states).last_hidden_state
-        return score(self.model, upper, input_ids)
+        return score(self.model, upper, last_of(self.model, input_ids))
 
 
 @contextmanager

@@ -127,7 +127,8 @@ def use_all_cores() -> int:
 def choose_dtype(asked: str = "auto") -> str:
     """The format of the matrix products; weights and sums stay fp32.
 
-    `auto`: fp32 on a CPU, bf16 on a GPU that has it (A100, L4, H100), else fp16 with loss scaling.
+    `auto`: bf16 on a CPU or a GPU that has it (A100, L4, H100); else fp32 on a CPU, and fp16 with
+    loss scaling on a GPU.
     """
     gpu = device_type() == "cuda"
     old = gpu and torch.cuda.get_device_capability() < (8, 0)
@@ -141,8 +142,14 @@ def choose_dtype(asked: str = "auto") -> str:
     if asked != "auto":
         return asked
     if not gpu:
-        return "fp32"
+        return "bf16" if cpu_has_bf16() else "fp32"
     return "fp16" if old else "bf16"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies in bf16, where it trains about twice as fast as in fp32."""
+    found = getattr(torch.cpu, "get_capabilities", dict)()
+    return device_type() == "cpu" and bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
 def device_line(dtype: str = "auto") -> str:
