@@ -154,6 +154,8 @@ def test_of_a_long_text_no_more_is_tokenised_than_needed(exported, monkeypatch):
     whole, read = predictor.tokenizer, []
 
     class Watched:
+        post_process = whole.post_process
+
         def encode(self, text, **options):
             read.append(len(text))
             return whole.encode(text, **options)

@@ -46,8 +46,7 @@ def score(model, states: torch.Tensor, last: torch.Tensor) -> SequenceClassifier
 class Pooled:
     """Mixed into a `…ForSequenceClassification`: the same weights, another pooling.
 
-    BERT and its kin put more on top, which differs from one to the next; here it is one linear
-    layer for all, as GPT-2 has it.
+    BERT and its kin put more on top; here it is one linear layer for all, as GPT-2 has it.
     """
 
     def __init__(self, config):

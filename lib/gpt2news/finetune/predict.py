@@ -24,7 +24,7 @@ class Classifier:
     def __init__(self, folder: Path):
         config = read_config(folder)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, config=config)
-        self.pooling = getattr(config, "pooling", "last")
+        self.pooling = config.pooling = getattr(config, "pooling", "last")
         kind = classifier_class(config, self.pooling)
         with quiet():
             self.model = kind.from_pretrained(folder, config=config, dtype=torch.float32).eval()

@@ -20,8 +20,6 @@ DTYPES = ("auto", "fp32", "bf16", "fp16")
 SUITS = {
     "gpt2-mini": {"learning_rate": 5e-4, "max_length": 256},
     "gpt2": {"learning_rate": 5e-5, "max_length": 512},
-    "SmolLM2-135M": {"learning_rate": 5e-5, "max_length": 512},
-    "smollm2": {"learning_rate": 5e-5, "max_length": 256},
 }
 LOWEST = {"epochs": 1, "batch_size": 1, "max_length": 1, "freeze": 0, "lora": 0}
 LOWEST |= {"early_stopping": 0, "micro_batch": 0, "checkpoint_steps": 0, "seed": 0}
