@@ -5,10 +5,18 @@ import { whyNot } from "./kind.js";
 
 const MOST_PASSES = 60; // of the model, to weigh the words of one text
 
+/** The bytes that a text stands for in base64. */
+function fromBase64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text); // not yet in every browser
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes;
+}
+
 /** The bytes of a data block of the page: gzip in base64. */
 async function unpack(id) {
-  const text = atob(document.getElementById(id).textContent);
-  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const bytes = fromBase64(document.getElementById(id).textContent);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

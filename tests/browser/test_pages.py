@@ -85,8 +85,8 @@ def test_every_page_fits_and_can_be_used_by_all(
         assert over <= 1, f"{file.name} is {over} px wider than a window of {width} px"
         broken = page.evaluate(BROKEN)
         assert not broken, f"{file.name}: {broken}"
-        small = small(page)
-        assert not small, f"{file.name}, under 12 px: {small}"
+        tiny = small(page)
+        assert not tiny, f"{file.name}, under 12 px: {tiny}"
         page.close()
         if width == 1280 or file in (runs, front):
             # axe-core comes as a string, which the page's own policy would refuse.
