@@ -112,12 +112,14 @@ def attackers(port: int, until: float) -> list:
         writer.transport.abort()
 
     digits = post(json.dumps({"text": "7" * LARGE}).encode())
+    spaces = post(json.dumps({"text": " " * LARGE}).encode())
+    blank = post(b'{"text": "x"}' + b"\n" * 60_000 + b"x")
     rows = post(json.dumps([""] * (LARGE // 4)).encode())
     lines = post(b'""\n' * (LARGE // 3), "application/jsonlines")
     many = post(json.dumps([TEXT] * 256).encode())
     work = [again(until, 1, half_sent) for _ in range(HALF_SENT)]
     work += [again(until, 0, slow) for _ in range(8)] + [again(until, 0.1, hang_up)]
-    for request in (digits, rows, lines, many):
+    for request in (digits, spaces, blank, rows, lines, many):
         work += [again(until, 0.2, lambda r=request: Client(port).ask(r)) for _ in range(3)]
     return work
 

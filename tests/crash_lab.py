@@ -9,7 +9,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 FAULTS = ("kill", "full")
@@ -66,6 +67,33 @@ def strike(
         code, said = TRACEBACK, repr(error)
     os.write(writer, said.encode())
     os._exit(code)
+
+
+def strikes(
+    job: Callable[[], object], root: Path, reset: Callable[[], object], first: int = 1
+) -> Iterator[tuple[str, int]]:
+    """Strike `job` at each of its writes from the `first` on, with each fault.
+
+    `reset` is called before each. Yields `(fault, nth)` when the job has ended as it
+    should: killed, or in one line that names the disk.
+    """
+    for fault in FAULTS:
+        for nth in count(first):
+            reset()
+            code, said = strike(job, root, fault, nth)
+            if code == 0:
+                break
+            assert code == (KILLED if fault == "kill" else SENTENCE), (fault, nth, said)
+            if fault == "full":
+                assert "No space left on device" in said, (nth, said)
+                assert "\n" not in said
+            yield fault, nth
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """What is in each file of a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def truncations(root: Path, pattern: str = "**/*"):

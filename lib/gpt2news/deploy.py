@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -15,6 +11,7 @@ from onnx import ModelProto, TensorProto
 from transformers import AttentionInterface
 
 from gpt2news.finetune import Classifier
+from gpt2news.finetune.model import quiet
 from gpt2news.finetune.pooled import score, states_of
 from gpt2news.run import atomic, seal, sha256_of
 from newsserve.predictor import MANIFEST
@@ -57,18 +54,6 @@ class _Exported(torch.nn.Module):
 
     def forward(self, input_ids, last):
         return score(self.model, states_of(self.model, input_ids, last), last).logits
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings: they are of the exporter's own internals."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _strip(model: ModelProto) -> None:

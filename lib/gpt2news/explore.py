@@ -9,7 +9,7 @@ from types import ModuleType
 import pandas as pd
 from tokenizers import Regex, normalizers
 
-from gpt2news.run import ROOT, companion, sha256_of
+from gpt2news.run import ROOT, companion
 
 SAMPLE = ROOT / "data" / "sample" / "articles.csv"
 # How a corpus is read: parameters of chapters 01 and 02, and of `load_corpus`.
@@ -59,22 +59,6 @@ def load_corpus(name_or_path: str | Path, *reading, **named) -> pd.DataFrame:
     return corpora().load(name_or_path, *reading, **named)
 
 
-def describe(dataset: str, texts: pd.DataFrame, unique: int) -> dict:
-    """The section `dataset` of metrics.json: name, hash of the file, counts, topics."""
-    path, left_out = locate(dataset), texts.attrs.get("left_out", [])
-    return {
-        "name": dataset if dataset in corpora().LABELS else path.name,
-        "sha256": sha256_of(path),
-        "rows_sha256": texts.attrs.get("sha256"),
-        "rows": len(texts),
-        "unique": unique,
-        "duplicates_removed": len(texts) - unique,
-        "left_out": len(left_out),
-        "left_out_rows": left_out[:20],
-        "topics": sorted(texts["topic"].unique()),
-    }
-
-
 def normalise(text: str) -> str:
     """`text` as gpt2-mini's tokenizer sees it (see `NORMALISER`)."""
     return NORMALISER.normalize_str(text)
@@ -94,9 +78,3 @@ def comparable(text: str) -> str:
     if not unread(text):
         return normalise(text)
     return " ".join(re.findall(rf"[{UNSPACED}]|[^\W{UNSPACED}]+", text.lower()))
-
-
-def excerpt(text: str) -> str:
-    """The first 20 words, no more in any report: the articles belong to their publishers."""
-    words = text.split()
-    return " ".join(words[:20]) + (" …" if len(words) > 20 else "")

@@ -78,25 +78,6 @@ class Run:
         return self.folder.joinpath(*parts)
 
     @property
-    def profile(self) -> Path:
-        """The profile of this run's name; it need not be there."""
-        return ROOT / "notebooks" / "profiles" / f"{self.name}.yaml"
-
-    def settings(self, chapter: str) -> dict[str, object]:
-        """What `chapter` would run with here: its notebook's defaults, under this run's profile."""
-        import yaml
-
-        settings = parameters_of(ROOT / "notebooks" / f"{chapter}.ipynb")
-        if not self.profile.exists():
-            return settings
-        profile = yaml.safe_load(self.profile.read_text(encoding="utf-8")) or {}
-        for name, value in (profile.get(chapter) or {}).items():
-            # YAML reads 1e-4 as a text; the notebook's default says that it is a number.
-            is_number = isinstance(settings.get(name), float)
-            settings[name] = float(value) if is_number else value
-        return settings
-
-    @property
     def metrics(self) -> dict:
         """What the chapters have recorded so far (`metrics.json`)."""
         path = self.path("metrics.json")

@@ -161,12 +161,6 @@ def check_leaks(folder: Path) -> dict[str, int]:
     return {"leaked_exact": 0, "leaked_near": 0}
 
 
-def summary(written: dict, leaks: dict[str, int]) -> dict:
-    """The section `split` of metrics.json, of what `write_split` and `check_leaks` returned."""
-    sizes = {part: written["counts"][part]["all"] for part in PARTS}
-    return {**sizes, **leaks, "seed": written["seed"]}
-
-
 def read_part(file: Path) -> pd.DataFrame:
     """One part, or a file of one's own, with at least the columns `text` and `topic`.
 

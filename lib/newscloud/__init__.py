@@ -1,5 +1,6 @@
 """Chapters 03 and 05 on Amazon SageMaker, with plain boto3: see deploy/sagemaker/README.md."""
 
+# ruff: noqa: F401
 from newscloud.account import (
     SERVING_IMAGE,
     TRAINING_IMAGE,
@@ -10,14 +11,3 @@ from newscloud.account import (
 )
 from newscloud.cleanup import inventory
 from newscloud.jobs import train
-
-__all__ = [
-    "SERVING_IMAGE",
-    "TRAINING_IMAGE",
-    "SageMakerError",
-    "connect",
-    "dollars",
-    "image_uri",
-    "inventory",
-    "train",
-]

@@ -34,8 +34,9 @@ def classify(args: argparse.Namespace) -> int | str:
         from newsserve import batch
 
         files = (args.input, args.output)
-        reading = {"columns": args.columns, "encoding": args.encoding}
-        counts = batch.classify_file(args.model, *files, args.text_column, args.resume, **reading)
+        how = {"resume": args.resume, "safe": args.safe_cells}
+        how |= {"columns": args.columns, "encoding": args.encoding}
+        counts = batch.classify_file(args.model, *files, args.text_column, **how)
         print(f"{args.output}: {batch.counted(counts)}", file=sys.stderr)
         return 0 if counts["answered"] else NOTHING_ANSWERED
     from newsserve.predictor import Predictor

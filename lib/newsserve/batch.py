@@ -8,20 +8,24 @@ end the input is read once more, and each row is written with its answer.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import count, islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TextIO
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from newsserve.files import atomic, move, sha256_of
-from newsserve.predictor import Model, Predictor
+from newsserve.predictor import Answer, Model, Predictor
 from newsserve.tables import (
     Row,
     Table,
@@ -34,7 +38,8 @@ from newsserve.tables import (
     suffix_of,
 )
 
-PORTION = 256  # rows; a kill costs no more than these
+PORTION, SECONDS, TURN = 256, 2, 32  # rows; a kill costs no more than these, or this time
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs such cells
 ADDED = ("predicted", "probability", "answered", "reason", "truncated", "error")
 
 
@@ -46,13 +51,25 @@ def answer_rows(model: Model, rows: list[Row], column: str) -> list[dict]:
     answers = iter(model(texts))
     answered = []
     for fault in faults:
+        answer = None if fault else next(answers)
         added = dict.fromkeys(ADDED) | {"error": fault}
-        if not fault:
-            answer = vars(next(answers))
-            added |= {name: answer[name] for name in ADDED if name in answer}
-            added["predicted"] = answer["topic"]
+        if isinstance(answer, Exception):
+            added["error"] = f"the model failed: {answer}"
+        elif answer:
+            added |= {name: value for name, value in vars(answer).items() if name in ADDED}
+            added["predicted"] = answer.topic
         answered.append(added)
     return answered
+
+
+def careful(model: Model, texts: list[str]) -> list[Answer | Exception]:
+    """The model's answers; where it fails, each text's own answer, or exception."""
+    try:
+        return model(texts)
+    except Exception as error:
+        if len(texts) == 1:
+            return [error]
+        return [answer for text in texts for answer in careful(model, [text])]
 
 
 def outcome(answer: dict) -> str:
@@ -83,13 +100,33 @@ def check_columns(table: Table) -> None:
         raise TableError(f"{table.path}: the columns {taken} would be overwritten; rename them")
 
 
+def _inert(cell: object) -> object:
+    """What no spreadsheet runs."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
 def write_csv(
-    file: TextIO, rows: Iterable[dict], columns: list[str], table: Table, delimiter: str
+    file: TextIO,
+    rows: Iterable[dict],
+    columns: list[str],
+    table: Table,
+    delimiter: str,
+    safe: bool = False,
 ) -> None:
-    """The table's own header and the rows; a column that a row lacks stays empty."""
-    form = {"delimiter": delimiter, "lineterminator": "\n"}
-    csv.writer(file, **form).writerow([*(table.header or columns), *ADDED])
-    csv.DictWriter(file, [*columns, *ADDED], **form).writerows(rows)
+    """The table's own header and the rows; a column that a row lacks stays empty.
+
+    With `safe`, an apostrophe stands before what a spreadsheet would run.
+    """
+
+    def write(line: str) -> None:
+        file.write(line.removesuffix("\r\n") + "\n")
+
+    # With its "\r\n" it quotes a lone carriage return, which would begin a row.
+    writer = csv.writer(SimpleNamespace(write=write), delimiter=delimiter)
+    names = [*columns, *ADDED]
+    header = [*(table.header or columns), *ADDED]
+    for cells in chain([header], ([row.get(name) for name in names] for row in rows)):
+        writer.writerow(map(_inert, cells) if safe else cells)
 
 
 def schema_with_answers(schema):
@@ -118,12 +155,20 @@ def write_parquet(path: Path, rows: Iterator[dict], columns: list[str], schema) 
         raise TableError(f"{other}; write .jsonl instead") from error
 
 
+def save(path: Path, content: list | dict) -> None:
+    """Write JSON, under its hash."""
+    text = json.dumps(content)
+    with atomic(path) as part:
+        part.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", "utf-8")
+
+
 def load(path: Path) -> list | dict | None:
-    """What a JSON file holds; None where it is not there, or not whole."""
+    """What `save` wrote; None where it is not there, or not as it was."""
     try:
-        return json.loads(path.read_text("utf-8"))
+        digest, _, text = path.read_text("utf-8").partition("\n")
     except (FileNotFoundError, ValueError):
         return None
+    return json.loads(text) if hashlib.sha256(text.encode()).hexdigest() == digest else None
 
 
 def begin(folder: Path, of: dict, resume: bool) -> None:
@@ -135,17 +180,16 @@ def begin(folder: Path, of: dict, resume: bool) -> None:
         if load(folder / "of.json") != of:
             found = "the input or the model is another than in the unfinished run"
             raise TableError(f"{folder}: {found}; delete this folder and start again")
-    with atomic(folder / "of.json") as part:
-        part.write_text(json.dumps(of), "utf-8")
+    save(folder / "of.json", of)
 
 
-def join(table: Table, folder: Path, out: Path, columns: list[str]) -> Counter:
+def join(table: Table, portions: list[Path], out: Path, columns: list[str], safe: bool) -> Counter:
     """Write each row of the table with its answer; returns how many had which `outcome`."""
     counts = Counter()
 
     def rows() -> Iterator[dict]:
         read = iter(table)
-        for path in sorted(folder.glob("[0-9]*.json")):
+        for path in portions:
             answers = load(path)
             for added, (row, _) in zip(answers, islice(read, len(answers)), strict=True):
                 counts[outcome(added)] += 1
@@ -158,7 +202,7 @@ def join(table: Table, folder: Path, out: Path, columns: list[str]) -> Counter:
         with open_to_write(part) as file:
             if kind_of(out) == "csv":
                 delimiter = "\t" if suffix_of(out) == ".tsv" else table.delimiter
-                write_csv(file, rows(), columns, table, delimiter)
+                write_csv(file, rows(), columns, table, delimiter, safe)
                 return counts
             array = suffix_of(out) == ".json"
             before, end = ("[", "]\n") if array else ("", "")
@@ -170,13 +214,20 @@ def join(table: Table, folder: Path, out: Path, columns: list[str]) -> Counter:
 
 
 def classify_file(
-    model: Path, source: Path, out: Path, column: str = "text", resume: bool = False, **reading
+    model: Path,
+    source: Path,
+    out: Path,
+    column: str = "text",
+    resume: bool = False,
+    safe: bool = False,
+    **reading,
 ) -> Counter:
     """Answer every row of `source` into `out`, in order; returns how many had which `outcome`.
 
     `model` is the folder that `Predictor` reads; `out` takes its name when all rows are in it;
-    `resume` goes on with a run that was ended before its time; `reading` goes to `Table`. Raises
-    TableError (a file, the column, or an unfinished run is in the way) or ModelFolderError.
+    `resume` goes on with a run that was ended before its time; with `safe`, no cell of a CSV output
+    is a formula; `reading` goes to `Table`. Raises TableError (a file, the column, or an unfinished
+    run is in the way) or ModelFolderError.
     """
     table = Table(source, column, **reading)
     folder = out.with_name(f".{out.name}.portions")
@@ -187,7 +238,12 @@ def classify_file(
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock", timeout=0) as lock:
             try:
-                counts = _classify(model, table, out, folder, resume)
+                if shutil.disk_usage(folder).free < sum(f.stat().st_size for f in table.files):
+                    raise TableError(f"{out}: the disk has no room for a copy of the input")
+                portions, columns = _answer(model, table, folder, resume)
+                whole = folder / out.name  # in there: no half of it stays
+                counts = join(table, portions, whole, columns, safe)
+                move(whole, out)
                 (folder / "of.json").unlink()
                 return counts
             finally:
@@ -201,30 +257,36 @@ def classify_file(
         raise TableError(f"{error.filename or out}: {error.strerror or error}{on}") from error
 
 
-def _classify(model: Path, table: Table, out: Path, folder: Path, resume: bool) -> Counter:
-    predictor, rows, columns = Predictor(model), iter(table), {}
+def _answer(model: Path, table: Table, folder: Path, resume: bool) -> tuple[list[Path], list[str]]:
+    """The files of the answers, in order, and the columns of all rows."""
+    ask = partial(careful, Predictor(model))
+    rows, columns, portions = iter(table), {}, []
+
+    def read(n: int) -> list[Row]:
+        some = list(islice(rows, n))
+        check_columns(table)
+        for row, _ in some:  # rows of JSON may each have columns of their own
+            columns.update(dict.fromkeys(row))
+        return some
+
     of = {"input": table.fingerprint(), "model": sha256_of(model / "serving.json")}
     pause = 1 if sys.stderr.isatty() else 10  # seconds; fewer in a log
     with tqdm(unit="row", mininterval=pause, desc=table.path.name) as bar:
-        for number in count():
-            portion = list(islice(rows, PORTION))
-            check_columns(table)
-            if not portion:
-                break
-            if number == 0:
+        while some := read(TURN):
+            if not portions:
                 begin(folder, of, resume)
-            for row, _ in portion:  # rows of JSON may each have columns of their own
-                columns.update(dict.fromkeys(row))
-            path = folder / f"{number:08}.json"
-            if len(load(path) or []) != len(portion):
-                with atomic(path) as part:
-                    answers = answer_rows(predictor, portion, table.column)
-                    part.write_text(json.dumps(answers), "utf-8")
-            bar.update(len(portion))
-    if not bar.n:
+            portions.append(folder / f"{bar.n:012}.json")  # named after its first row
+            answers, until = load(portions[-1]), time.monotonic() + SECONDS
+            if answers and len(answers) >= len(some):
+                read(len(answers) - len(some))
+            else:
+                answers = answer_rows(ask, some, table.column)
+                while len(answers) < PORTION and time.monotonic() < until and (some := read(TURN)):
+                    answers += answer_rows(ask, some, table.column)
+                save(portions[-1], answers)
+            bar.update(len(answers))
+    if not portions:
         raise TableError(f"{table.path}: no rows")
     for note in table.notes():
         print(note, file=sys.stderr)
-    counts = join(table, folder, folder / out.name, list(columns))  # in there: no half of it stays
-    move(folder / out.name, out)
-    return counts
+    return portions, list(columns)

@@ -3,6 +3,7 @@ finished work against before it is used again."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -64,8 +65,15 @@ def atomic(target: Path) -> Iterator[Path]:
 
 
 def _facts_of(path: Path) -> dict | None:
-    """Size and hash of a file; None where there is none."""
-    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)} if path.is_file() else None
+    """Size and hash of a file, and the rows of a CSV table; None where there is none."""
+    if not path.is_file():
+        return None
+    facts = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    if path.suffix == ".csv":
+        csv.field_size_limit(2**31 - 1)
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
+            facts["rows"] = sum(map(bool, csv.reader(file))) - 1  # one is the header
+    return facts
 
 
 def _listed(folder: Path) -> dict[str, dict]:
@@ -79,7 +87,7 @@ def _listed(folder: Path) -> dict[str, dict]:
 
 
 def seal(folder: Path) -> None:
-    """Write `files.json`, last of all: size and hash of each file of a folder."""
+    """Write `files.json`, last of all: size, hash and rows of each file of a folder."""
     paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("[!.]*")}
     paths.pop(LISTED, None)
     files = {name: _facts_of(path) for name, path in sorted(paths.items()) if path.is_file()}

@@ -14,6 +14,7 @@ One text is answered by one object, several by a list in the same order. `answer
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from itertools import islice
@@ -22,6 +23,8 @@ from newsserve.predictor import Answer
 
 JSON, LINES = "application/json", "application/jsonlines"
 NAMES = {JSON: JSON, LINES: LINES, "application/jsonl": LINES, "application/x-ndjson": LINES}
+PART = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[,:\[{]', re.DOTALL)  # strings, and what stands between
+PARTS = 64  # for one text, and what may come with it
 # What curl and simple clients send when they are told nothing.
 UNNAMED = ("", "*/*", "application/x-www-form-urlencoded", "application/octet-stream")
 
@@ -59,12 +62,17 @@ def read(
     kind = kind_of(content_type)
     try:
         text = body if isinstance(body, str) else body.decode("utf-8-sig")
+        # To build a million empty rows would hold up all other requests.
+        if next(islice(PART.finditer(text), PARTS * most, None), None):
+            raise BadRequestError(f"more than {most} texts in a request, or too much beside them")
         # AWS's batch transform sends lines under the name of JSON.
-        if kind == LINES or re.search(r"\}\s*\n\s*\{", text):
-            lines = (line for line in text.split("\n") if line.strip())
+        if kind == LINES or re.search(r"\}[^\S\n]*\n\s*\{", text):
+            lines = (line for line in io.StringIO(text) if line.strip())
             content = [json.loads(line) for line in islice(lines, most + 1)]
         else:
             content = json.loads(text)
+    except BadRequestError:
+        raise
     except (ValueError, RecursionError) as error:
         raise BadRequestError(f"the body is not {kind} in UTF-8: {error}") from error
     several = isinstance(content, dict) and "texts" in content

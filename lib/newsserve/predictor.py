@@ -16,6 +16,7 @@ from newsserve.folder import AGAIN, MANIFEST, ModelFolderError, read_listed, rea
 from newsserve.kind import Kind as Kind
 from newsserve.kind import measure as measure
 
+LONGEST = 2**17  # characters of a text without words
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -101,22 +102,24 @@ class Predictor:
                 session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             except Exception as error:
                 raise self._refusal(f"{self.model_file} cannot be loaded", error) from error
+            session._model_bytes = None  # or it would keep them
             self._sessions[threads] = session
         return self._sessions[threads]
 
     def encode(self, text: str) -> tuple[list[int], bool]:
         """Token ids of a text, at most `max_length`, and whether there are more."""
-        text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair becomes "?"
         length = 32 * self.max_length  # of a very long text no more is tokenised than is needed
         while True:
-            head = (
-                text if len(text) <= length else text[:length].rpartition(" ")[0] or text[:length]
-            )
-            encoding = self.tokenizer.encode(head, add_special_tokens=False)
+            head, longer = text[:length], len(text) > length
+            if longer:
+                head = head.rpartition(" ")[0] or head
+            head = head.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair is "?"
+            # A batch of one: other threads go on meanwhile.
+            (encoding,) = self.tokenizer.encode_batch([head], add_special_tokens=False)
             more = len(encoding) > self.max_length - self._around
-            if more or len(text) <= length:
+            if more or not longer or length > LONGEST:
                 encoding.truncate(self.max_length - self._around)
-                return self.tokenizer.post_process(encoding).ids or [self.pad], more
+                return self.tokenizer.post_process(encoding).ids or [self.pad], longer or more
             length *= 4
 
     def logits(self, texts: list[str]) -> np.ndarray:

@@ -28,7 +28,6 @@ from newsserve.predictor import Answer, Model, Predictor
 
 MAX_BODY = 2_000_000
 MAX_TEXTS = 256
-SMALL = 64_000  # bytes of a body that is read on the spot
 BODY_SECONDS = 15
 DRAIN_SECONDS = 5  # after SIGTERM, for clients to find out
 # deploy/haproxy.cfg has what uvicorn lacks.
@@ -126,7 +125,7 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
     app.openapi = json.loads(Path(__file__).with_name("openapi.json").read_text("utf-8")).copy
     app.exception_handler(HTTPException)(problem)
-    app.state.draining, parser = False, asyncio.Semaphore(1)
+    app.state.draining = False
 
     @app.middleware("http")
     async def each(request: Request, call_next) -> Response:
@@ -172,12 +171,6 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         shown = prometheus.generate_latest(registry)
         return Response(shown, media_type=prometheus.CONTENT_TYPE_LATEST)
 
-    async def texts_in(raw: bytes, asked: str | None) -> tuple[list[str], bool]:
-        if len(raw) <= SMALL:
-            return messages.read(raw, asked, most_texts)
-        async with parser:
-            return await asyncio.to_thread(messages.read, raw, asked, most_texts)
-
     @app.post("/endpoints/{name}/invocations")  # the address that boto3's invoke_endpoint calls
     @app.post("/invocations")
     async def invocations(request: Request) -> Response:
@@ -185,7 +178,8 @@ def make_app(folder: str | Path, token: str | None = None) -> FastAPI:
         asked = request.headers.get("content-type")
         try:
             raw = await asyncio.wait_for(body_of(request, most_bytes), BODY_SECONDS)
-            texts, single = await texts_in(raw, asked)
+            # A thread would hold up all others just as long.
+            texts, single = messages.read(raw, asked, most_texts)
             request.state.texts = len(texts)
             answers = await batcher.answer(texts, request.is_disconnected)
         except tuple(PROBLEMS) as error:

@@ -1,6 +1,7 @@
 """Chapter 03's training job, started from the shell: `gpt2news sagemaker submit`."""
 
 from cloud.preflight import preflight, require
+from earlier import settings as settings_of
 from gpt2news.run import Run
 from newscloud import account, jobs
 
@@ -14,9 +15,9 @@ def submit(run: Run) -> None:
     Raises:
         SageMakerError: something is missing, or AWS refused.
     """
-    wanted, aws = run.settings("03_finetune"), account.connect()
+    wanted, aws = settings_of(run, "03_finetune"), account.connect()
     if not run.path("splits", "val.csv").exists():
-        corpus = run.settings("02_split")["dataset"]
+        corpus = settings_of(run, "02_split")["dataset"]
         how = f"papermill notebooks/02_split.ipynb - -p run {run.name} -p dataset {corpus}"
         raise account.SageMakerError(f"no splits in reports/{run.name}; {how}  makes them")
     settings = {name: wanted[name] for name in CHOSEN} | wanted["options"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from earlier import finetune
+from earlier import finetune, settings
 from gpt2news.finetune import Classifier
 from gpt2news.run import Run, companion
 from gpt2news.split import read_split
@@ -15,7 +15,7 @@ def catch_up(report: Run) -> None:
         return
     print("04_evaluate has not run here: fitting its thresholds.")
     folder, parts = report.path("model"), read_split(report.path("splits"))
-    target = report.settings("04_evaluate")["target_accuracy"]
+    target = settings(report, "04_evaluate")["target_accuracy"]
     scores, kinds = (companion(name, "04_evaluate") for name in ("scores", "kinds"))
     fitted = scores.calibrate(Classifier(folder), parts["val"], target)
     kind = kinds.fit_folder(folder, parts["train"]).model_dump(mode="json")

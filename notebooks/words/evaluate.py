@@ -12,6 +12,7 @@ from captum.attr import LayerIntegratedGradients
 
 from gpt2news.evaluate import probabilities_of
 from gpt2news.finetune import Classifier, encode
+from words import excerpt as excerpt
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 DRAWS = 3  # random choices a share, of which the mean is taken

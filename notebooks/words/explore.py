@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.feature_extraction.text import CountVectorizer
 
 from gpt2news.explore import UNSPACED, comparable
+from words import excerpt as excerpt
 
 
 def marking_words(texts: list[str], topics: list[str], n: int = 10) -> pd.DataFrame:

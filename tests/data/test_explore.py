@@ -13,14 +13,14 @@ import pytest
 
 from gpt2news.explore import (
     CorpusError,
-    describe,
-    excerpt,
     load_corpus,
     locate,
     normalise,
     unread,
 )
 from gpt2news.run import companion
+
+words_of = companion("words", "01_explore")
 
 corpora = companion("corpora", "01_explore")
 marking_words = companion("words", "01_explore").marking_words
@@ -220,7 +220,7 @@ def test_a_row_that_cannot_be_used_is_left_out_and_named(tmp_path, column, value
     assert len(frame) == 23
     assert "7" not in set(frame["source_id"])
     assert frame.attrs["left_out"] == [f"line 8: {why}"]
-    described = describe(str(path), frame, 23)
+    described = companion("records", "01_explore").describe(str(path), frame, 23)
     assert (described["left_out"], described["left_out_rows"]) == (1, [f"line 8: {why}"])
     says = f"1 of 24 rows cannot be used, and 0% may be left out: line 8: {why}. Correct"
     with pytest.raises(CorpusError, match=re.escape(says)):
@@ -255,7 +255,7 @@ def test_chapters_that_read_other_rows_stop_the_run(tmp_path):
     path = tmp_path / "news.csv"
     table().assign(title=[f"title {i}" for i in range(24)]).to_csv(path, index=False)
     frame = load_corpus(path)
-    metrics = {"dataset": describe(str(path), frame, 24)}
+    metrics = {"dataset": companion("records", "01_explore").describe(str(path), frame, 24)}
     corpora.check_same(metrics, frame)
     corpora.check_same(metrics, load_corpus(path))
     corpora.check_same({}, frame)
@@ -443,13 +443,13 @@ def test_normalise_makes_cased_accented_punctuated_text_its_plain_form():
 def test_excerpt_never_gives_more_than_20_words():
     words = [f"w{i}" for i in range(100)]
     for n in (21, 100):
-        assert excerpt(" ".join(words[:n])) == " ".join(words[:20]) + " …"
+        assert words_of.excerpt(" ".join(words[:n])) == " ".join(words[:20]) + " …"
 
 
 @pytest.mark.parametrize("n", [0, 3, 20])
 def test_excerpt_of_a_short_text_is_the_text(n):
     text = " ".join(f"w{i}" for i in range(n))
-    assert excerpt(text) == text
+    assert words_of.excerpt(text) == text
 
 
 def test_marking_words_finds_planted_words():

@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-from gpt2news import run
 from gpt2news.run import Run, atomic, reports_root
 
 
@@ -115,20 +114,3 @@ def test_what_cannot_be_written_leaves_the_record_as_it_was():
         run.save_metrics(dataset={"rows": object()})
     assert run.metrics == {"profile": "quick", "dataset": {"rows": 3}}
     assert list(tree(run.folder)) == ["metrics.json"]
-
-
-def test_settings_are_the_notebooks_under_the_profiles(tmp_path, monkeypatch):
-    """`1e-4` is a text in YAML; where the notebook has a number, it is one."""
-    profiles = tmp_path / "notebooks" / "profiles"
-    profiles.mkdir(parents=True)
-    source = "rate = 0.5  # a share\nwords = 'x'\nseed = 0\nkept = 0.25"
-    cells = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": [source]}]
-    notebook = tmp_path / "notebooks" / "03_finetune.ipynb"
-    notebook.write_text(json.dumps({"cells": cells}), encoding="utf-8")
-    profile = "03_finetune: {rate: 1e-4, words: 1e-4, seed: 7}\n01_explore: {words: other}\n"
-    (profiles / "quick.yaml").write_text(profile, encoding="utf-8")
-    monkeypatch.setattr(run, "ROOT", tmp_path)
-    wanted = {"rate": 1e-4, "words": "1e-4", "seed": 7, "kept": 0.25}
-    assert Run("quick").settings("03_finetune") == wanted
-    wanted = {"rate": 0.5, "words": "x", "seed": 0, "kept": 0.25}
-    assert Run("without-a-profile").settings("03_finetune") == wanted

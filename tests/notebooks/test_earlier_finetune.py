@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from gpt2news import run
 from gpt2news.run import Run, companion
 
 earlier = companion("earlier", "03_finetune")
+settings = earlier.settings
 TRAINING = {
     "parameters": 7, "max_length": 256, "pooling": "last", "backbone": "models/gpt2-mini",
     "from_scratch": False, "epochs": 5, "seconds": 1.0, "dtype": "fp32",
@@ -53,8 +55,8 @@ def test_catching_up_trains_as_the_profile_would_and_only_once(report, trained, 
 
 
 def test_catching_up_spends_no_money(report, trained, monkeypatch):
-    settings = report.settings("03_finetune")
-    monkeypatch.setattr(Run, "settings", lambda *_: {**settings, "backend": "sagemaker"})
+    wanted = {**settings(report, "03_finetune"), "backend": "sagemaker"}
+    monkeypatch.setattr(earlier, "settings", lambda *_: wanted)
     with pytest.raises(FileNotFoundError, match="run chapter 03_finetune first"):
         earlier.catch_up(report)
     assert not trained
@@ -62,6 +64,23 @@ def test_catching_up_spends_no_money(report, trained, monkeypatch):
 
 def test_a_lower_cased_corpus_and_options_reach_the_recipe(report):
     report.save_metrics(dataset={"name": "bbc-csv"})
-    settings = {**report.settings("03_finetune"), "max_length": 64, "options": {"freeze": 2}}
-    recipe = earlier.recipe_of(report, settings)
+    wanted = {**settings(report, "03_finetune"), "max_length": 64, "options": {"freeze": 2}}
+    recipe = earlier.recipe_of(report, wanted)
     assert (recipe.normalise, recipe.max_length, recipe.freeze) == (True, 64, 2)
+
+
+def test_settings_are_the_notebooks_under_the_profiles(tmp_path, monkeypatch):
+    """`1e-4` is a text in YAML; where the notebook has a number, it is one."""
+    profiles = tmp_path / "notebooks" / "profiles"
+    profiles.mkdir(parents=True)
+    source = "rate = 0.5  # a share\nwords = 'x'\nseed = 0\nkept = 0.25"
+    cells = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": [source]}]
+    notebook = tmp_path / "notebooks" / "03_finetune.ipynb"
+    notebook.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    profile = "03_finetune: {rate: 1e-4, words: 1e-4, seed: 7}\n01_explore: {words: other}\n"
+    (profiles / "quick.yaml").write_text(profile, encoding="utf-8")
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    wanted = {"rate": 1e-4, "words": "1e-4", "seed": 7, "kept": 0.25}
+    assert settings(Run("quick"), "03_finetune") == wanted
+    wanted = {"rate": 0.5, "words": "x", "seed": 0, "kept": 0.25}
+    assert settings(Run("without-a-profile"), "03_finetune") == wanted

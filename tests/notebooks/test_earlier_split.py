@@ -4,7 +4,7 @@ import pytest
 
 from gpt2news.explore import load_corpus
 from gpt2news.run import Run, companion
-from gpt2news.split import PARTS, check_leaks, read_split, split_corpus, summary, write_split
+from gpt2news.split import PARTS, check_leaks, read_split, split_corpus, write_split
 
 earlier = companion("earlier", "02_split")
 
@@ -45,7 +45,7 @@ def test_catch_up_keeps_a_split_that_was_drawn_otherwise(report, capsys):
     written = write_split(
         split_corpus(load_corpus("sample"), 4, 0.2, 0.2), report.path("splits"), {"seed": 4}
     )
-    section = summary(written, check_leaks(report.path("splits")))
+    section = companion("records", "02_split").summary(written, check_leaks(report.path("splits")))
     report.save_metrics(dataset={"name": "mine.csv"}, split=section)
     earlier.catch_up(report)
     assert capsys.readouterr().out == ""

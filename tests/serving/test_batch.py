@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from newsserve import __main__ as cli
 from newsserve import batch
 from newsserve.predictor import Predictor
 from newsserve.tables import Table, TableError
@@ -38,7 +39,8 @@ def numbered(n):
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 @pytest.mark.parametrize("source", ["csv", "jsonl", "parquet"])
 def test_any_format_into_any(exported, tmp_path, monkeypatch, source, suffix):
-    monkeypatch.setattr(batch, "PORTION", 4)
+    for name in ("PORTION", "TURN"):
+        monkeypatch.setattr(batch, name, 4)
     rows = [{"id": i, "text": text} for i, text in numbered(10)]
     path = tmp_path / f"in.{source}"
     if source == "csv":
@@ -134,7 +136,8 @@ def test_killed_and_resumed_every_row_is_there_once(exported, tmp_path):
 
 
 def test_an_unfinished_run_over_another_input_is_not_gone_on_with(exported, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch, "PORTION", 4)
+    for name in ("PORTION", "TURN"):
+        monkeypatch.setattr(batch, name, 4)
     source, out = write_csv(tmp_path / "in.csv", numbered(10)), tmp_path / "out.csv"
     monkeypatch.setattr(batch, "join", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -164,7 +167,8 @@ def test_a_file_that_does_not_fit_is_refused_and_nothing_is_left(exported, tmp_p
 def test_semicolons_stay_and_a_header_with_a_line_break_is_written_once(
     exported, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(batch, "PORTION", 2)
+    for name in ("PORTION", "TURN"):
+        monkeypatch.setattr(batch, name, 2)
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text('id;"no\nte";text\n' + "".join(f"{i};;Goal {i}\n" for i in range(5)))
     assert batch.classify_file(exported, source, out).total() == 5
@@ -219,3 +223,108 @@ def test_the_outcomes_are_counted(exported, tmp_path):
     assert batch.counted(Counter({"answered": 1200, "not read": 1})) == (
         "1,201 rows: 1,200 answered, 0 not sure, 0 another kind of text, 1 not read"
     )
+
+
+def test_cells_that_a_spreadsheet_would_run(exported, tmp_path):
+    """As they were, unless --safe-cells is given; the header too; only in CSV."""
+    source = tmp_path / "in.csv"
+    cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "a=1", "'=1", ""]
+    with open(source, "w", newline="") as file:
+        csv.writer(file).writerows([["=id", "text"], *([cell, "The bank"] for cell in cells)])
+    for name, command in {"plain.csv": [], "safe.csv": ["--safe-cells"]}.items():
+        files = ["--input", str(source), "--output", str(tmp_path / name), *command]
+        assert cli.main(["classify", "--model", str(exported), *files]) == 0
+    tables = []
+    for name in ("plain.csv", "safe.csv"):
+        with open(tmp_path / name, newline="") as file:
+            tables.append(list(csv.reader(file)))
+    plain, safe = tables
+    assert [row[0] for row in plain] == ["=id", *cells]
+    wanted = ["'=id", "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "'\rx", "a=1", "'=1", ""]
+    assert [row[0] for row in safe] == wanted
+    assert [row[1:] for row in safe] == [row[1:] for row in plain]
+    batch.classify_file(exported, source, tmp_path / "out.jsonl", safe=True)
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["=id"] for line in lines] == cells
+
+
+class Fragile:
+    """A model that fails on some texts."""
+
+    def __init__(self, folder):
+        self.model = Predictor(folder)
+
+    def __call__(self, texts):
+        if any("poison" in text for text in texts):
+            raise MemoryError("out of memory")
+        return self.model(texts)
+
+
+def test_a_row_that_the_model_fails_on_gets_an_error_and_the_rest_is_answered(
+    exported, tmp_path, monkeypatch
+):
+    rows = numbered(70)
+    for i in (0, 33, 34, 69):
+        rows[i][1] = f"poison {i}"
+    source = write_csv(tmp_path / "in.csv", rows)
+    monkeypatch.setattr(batch, "Predictor", Fragile)
+    counts = batch.classify_file(exported, source, tmp_path / "out.csv")
+    answered = read_csv(tmp_path / "out.csv")
+    failed = {int(row["id"]): row["error"] for row in answered if row["error"]}
+    assert failed == dict.fromkeys((0, 33, 34, 69), "the model failed: out of memory")
+    assert (counts["not read"], counts.total()) == (4, 70)
+    wanted = [a.topic for a in Predictor(exported)([row[1] for row in rows])]
+    assert all(row["predicted"] == wanted[i] for i, row in enumerate(answered) if i not in failed)
+
+
+def test_a_disk_without_room_for_the_output_is_refused_before_the_work(
+    exported, tmp_path, monkeypatch
+):
+    source = write_csv(tmp_path / "in.csv", numbered(3))
+    usage = batch.shutil.disk_usage(tmp_path)
+    few = usage._replace(free=source.stat().st_size - 1)
+    monkeypatch.setattr(batch, "Predictor", lambda _: pytest.fail("it began"))
+    monkeypatch.setattr(batch.shutil, "disk_usage", lambda _: few)
+    with pytest.raises(TableError, match="the disk has no room for a copy of the input"):
+        batch.classify_file(exported, source, tmp_path / "out.csv")
+    assert os.listdir(tmp_path) == ["in.csv"]
+
+
+def test_a_slow_model_leaves_a_portion_every_few_seconds(exported, tmp_path, monkeypatch):
+    """So that a kill costs seconds, however slow the machine; what is kept is not asked again."""
+    asked, stopped = [], []
+
+    class Slow(Fragile):
+        def __call__(self, texts):
+            if len(asked) == 3 and not stopped:
+                stopped.append(1)
+                raise KeyboardInterrupt
+            asked.append(len(texts))
+            return super().__call__(texts)
+
+    monkeypatch.setattr(batch, "Predictor", Slow)
+    monkeypatch.setattr(batch, "SECONDS", 0)
+    source, out = write_csv(tmp_path / "in.csv", numbered(150)), tmp_path / "out.csv"
+    with pytest.raises(KeyboardInterrupt):
+        batch.classify_file(exported, source, out)
+    kept = sorted(path.name for path in (tmp_path / ".out.csv.portions").glob("[0-9]*"))
+    assert kept == [f"{start:012}.json" for start in (0, 32, 64)]
+    batch.classify_file(exported, source, out, resume=True)
+    assert asked == [32, 32, 32, 32, 22]
+    assert [row["id"] for row in read_csv(out)] == [str(i) for i in range(150)]
+
+
+def test_portions_of_another_length_are_gone_on_with(exported, tmp_path, monkeypatch):
+    """Those of a slow start, damaged in the middle, then a fast machine."""
+    source, out = write_csv(tmp_path / "in.csv", numbered(300)), tmp_path / "out.csv"
+    batch.classify_file(exported, source, tmp_path / "wanted.csv")
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "SECONDS", 0)
+        patch.setattr(batch, "join", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            batch.classify_file(exported, source, out)
+    folder = tmp_path / ".out.csv.portions"
+    assert len(list(folder.glob("[0-9]*"))) == 10
+    (folder / f"{96:012}.json").write_bytes(b"")
+    batch.classify_file(exported, source, out, resume=True)
+    assert out.read_bytes() == (tmp_path / "wanted.csv").read_bytes()

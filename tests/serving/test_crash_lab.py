@@ -32,6 +32,7 @@ def job(tmp_path, monkeypatch):
     """`job(suffix, resume)`: the batch job over 40 rows, in portions of 8."""
     monkeypatch.setattr(batch, "Predictor", Model)
     monkeypatch.setattr(batch, "PORTION", 8)
+    monkeypatch.setattr(batch, "TURN", 4)
     # A child that is killed must not hold a lock that it shares with the others.
     monkeypatch.setattr(batch.tqdm, "monitor_interval", 0)
     batch.tqdm.set_lock(threading.RLock())
@@ -129,9 +130,9 @@ def test_a_portion_of_fewer_rows_is_not_believed(job, tmp_path):
     job("csv")
     wanted, work = result(tmp_path, "csv"), tmp_path / "work"
     unfinished(job, work)
-    portion = work / ".out.csv.portions" / "00000001.json"
-    answers = json.loads(portion.read_text())
-    portion.write_text(json.dumps(answers[:3]))
+    portion = work / ".out.csv.portions" / f"{8:012}.json"
+    digest, answers = portion.read_text().split("\n")
+    portion.write_text(f"{digest}\n{json.dumps(json.loads(answers)[:3])}")
     assert job("csv").total() == ROWS - 1
     assert (work / "out.csv").read_bytes() == wanted
 

@@ -156,9 +156,9 @@ def test_of_a_long_text_no_more_is_tokenised_than_needed(exported, monkeypatch):
     class Watched:
         post_process = whole.post_process
 
-        def encode(self, text, **options):
-            read.append(len(text))
-            return whole.encode(text, **options)
+        def encode_batch(self, texts, **options):
+            read.extend(map(len, texts))
+            return whole.encode_batch(texts, **options)
 
     text = "the bank of the year " * 20_000
     wanted = predictor.encode(text[:2000])
@@ -167,6 +167,18 @@ def test_of_a_long_text_no_more_is_tokenised_than_needed(exported, monkeypatch):
     assert max(read) < 1000
     junk = "日本 " * 5000 + "the bank"  # nothing the tokenizer knows, then something
     assert predictor.encode(junk) == (whole.encode("the bank").ids, False)
+    read.clear()
+    assert predictor.encode(" " * 3_000_000 + "the bank") == ([predictor.pad], True)
+    assert max(read) < 1_000_000
+
+
+def test_the_bytes_that_were_hashed_are_not_kept(exported):
+    """ONNX Runtime would hold the model's file in memory beside its weights."""
+    predictor = Predictor(exported, threads=2)
+    predictor([MIXED[0], MIXED[0]])
+    assert len(predictor._sessions) == 2
+    for session in predictor._sessions.values():
+        assert not [name for name, value in vars(session).items() if isinstance(value, bytes)]
 
 
 def test_truncation_is_reported_and_the_rest_not_read(fp32):

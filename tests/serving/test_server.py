@@ -1,21 +1,27 @@
 import asyncio
 import json
 import logging
+import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
 from starlette.requests import ClientDisconnect
 
+from newsserve import messages
 from newsserve.predictor import ModelFolderError, Predictor
 from newsserve.server import MAX_BODY, MAX_TEXTS, Batcher, BusyError, make_app
 
+ROOT = Path(__file__).parents[2]
 TEXTS = [
     "The bank cut its forecast",
     "Goal!",
@@ -354,6 +360,37 @@ def test_tiny_rows_are_refused_before_they_are_looked_at(client):
         assert time.monotonic() - began < 2
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"{}," * 600_000 + b"{}]",
+        b"[" + b"0," * 900_000 + b"0]",
+        b'[{"text": "bank"' + b', "a": 1' * 200_000 + b"}]",
+        b'["' + b'\\"' * 900_000,
+    ],
+)
+def test_a_million_parts_are_counted_before_they_are_built(body):
+    began = time.process_time()
+    with pytest.raises(messages.BadRequestError):
+        messages.read(body, most=MAX_TEXTS)
+    assert time.process_time() - began < 0.5
+
+
+def test_what_comes_with_a_text_is_not_too_much():
+    rows = [{"text": "The bank, the {bank}", **{str(i): [i] for i in range(12)}}] * MAX_TEXTS
+    texts, single = messages.read(json.dumps(rows), most=MAX_TEXTS)
+    assert (len(texts), single) == (MAX_TEXTS, False)
+
+
+@pytest.mark.parametrize("blank", [b"\n", b" \n", b"\n }"])
+def test_blank_lines_take_no_time(blank):
+    """A pattern that tries each pair of them would take minutes for these."""
+    began = time.process_time()
+    with pytest.raises(messages.BadRequestError):
+        messages.read(b'{"text": "x"}' + blank * 60_000 + b"x", most=MAX_TEXTS)
+    assert time.process_time() - began < 1
+
+
 def test_one_word_of_two_megabytes_is_cut_before_it_is_tokenised(exported):
     predictor = Predictor(exported)
     began = time.monotonic()
@@ -483,34 +520,73 @@ def test_a_folder_that_cannot_be_served_stops_the_start(tmp_path):
         make_app(tmp_path)
 
 
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port: int, process: subprocess.Popen) -> None:
+    """Until it answers `/ping`."""
+    deadline = time.monotonic() + 60
+    while True:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"http://127.0.0.1:{port}/ping").status_code == 200:
+                return
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@contextmanager
+def serving(exported, log):
+    """The server as a process, once it answers: its port, and the process."""
+    port = free_port()
+    command = [sys.executable, "-m", "newsserve", "serve", "--port", str(port)]
+    with open(log, "w") as sink:
+        server = subprocess.Popen([*command, "--model", str(exported)], stderr=sink)
+    try:
+        wait_for(port, server)
+        yield port, server
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="apt-get install haproxy")
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_client_that_closes_its_half_behind_the_body_is_answered(exported, tmp_path, pieces):
+    """By the proxy that stands in front, as uvicorn cannot; also where the body comes in pieces."""
+    body = json.dumps({"text": "The bank of the year " * 40}).encode()
+    head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    size, port = -(-len(body) // pieces), free_port()
+    with serving(exported, tmp_path / "log") as (inner, _):
+        names = {"NEWS_BIND": f"127.0.0.1:{port}", "NEWS_SERVER": f"127.0.0.1:{inner}"}
+        command = ["haproxy", "-db", "-f", str(ROOT / "deploy" / "haproxy.cfg")]
+        proxy = subprocess.Popen(command, env=os.environ | names, stdout=subprocess.DEVNULL)
+        try:
+            wait_for(port, proxy)
+            for _ in range(3):
+                with socket.create_connection(("127.0.0.1", port), 60) as client:
+                    client.sendall(head.encode())
+                    for start in range(0, len(body), size):
+                        client.sendall(body[start : start + size])
+                    client.shutdown(socket.SHUT_WR)
+                    reply = b""
+                    while part := client.recv(65536):
+                        reply += part
+                assert reply.startswith(b"HTTP/1.1 200"), reply
+                assert b'"topic"' in reply
+        finally:
+            proxy.kill()
+            proxy.wait()
+
+
 def test_sigterm_lets_the_requests_in_flight_finish(exported, tmp_path):
     """Every request that the server began has its answer, as its own log and the clients both
     count them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "newsserve",
-        "serve",
-        "--model",
-        str(exported),
-        "--port",
-        str(port),
-    ]
-    with open(tmp_path / "log", "w") as log:
-        server = subprocess.Popen(command, stderr=log)
-    address, stopped = f"http://127.0.0.1:{port}", threading.Event()
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            httpx.get(f"{address}/ping")
-            break
-        except httpx.TransportError:
-            assert server.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    stopped = threading.Event()
 
     def ask(_) -> int:
         """Answers that one client got, from a new connection each, until there is no server any
@@ -529,10 +605,11 @@ def test_sigterm_lets_the_requests_in_flight_finish(exported, tmp_path):
             got += 1
             stopped.set()
 
-    with ThreadPoolExecutor(8) as pool:
+    with serving(exported, tmp_path / "log") as (port, server), ThreadPoolExecutor(8) as pool:
+        address = f"http://127.0.0.1:{port}"
         clients = [pool.submit(ask, i) for i in range(8)]
         assert stopped.wait(30)
         server.terminate()
         got = sum(client.result(60) for client in clients)
-    server.wait(30)
+        server.wait(30)
     assert (tmp_path / "log").read_text().count(": 200, 60 texts") == got > 0

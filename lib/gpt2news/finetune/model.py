@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -13,7 +14,11 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
-from transformers.utils import logging
+from transformers.utils.logging import (
+    disable_progress_bar,
+    enable_progress_bar,
+    is_progress_bar_enabled,
+)
 
 from gpt2news.explore import NORMALISER
 from gpt2news.finetune import pooled
@@ -55,18 +60,19 @@ class BackboneError(ValueError):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No message about new weights, no bars: chapter 03 shows the message once, on purpose."""
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    """No bars, and no warnings: they are of libraries about one another, and about new weights,
+    which chapter 03 shows once on purpose."""
+    level, bar = logging.root.manager.disable, is_progress_bar_enabled()
+    logging.disable(logging.WARNING)
+    disable_progress_bar()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of libraries about one another
+            warnings.simplefilter("ignore")
             yield
     finally:
-        logging.set_verbosity(level)
+        logging.disable(level)
         if bar:
-            logging.enable_progress_bar()
+            enable_progress_bar()
 
 
 def locate_backbone(name: str) -> tuple[str, str | None]:
@@ -110,7 +116,10 @@ def read_config(folder: str | Path, revision: str | None = None):
 
 def save_model(model: torch.nn.Module, folder: Path) -> None:
     """In Hugging Face's layout: transformers answers alike, or refuses."""
-    model.save_pretrained(folder)
+    try:
+        model.save_pretrained(folder)
+    except SafetensorError as error:
+        raise OSError(f"the model could not be written: {error}") from error
     config, file = model.config, folder / "config.json"
     if not isinstance(model, Pooled):
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import sort_checkpoints
 
@@ -141,7 +142,7 @@ class ClassifierTrainer(Trainer):
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 seal(folder / name)
-        except (OSError, RuntimeError) as error:  # torch says a full disk in a RuntimeError
+        except (OSError, RuntimeError, SafetensorError) as error:  # a full disk
             shutil.rmtree(folder / name, ignore_errors=True)
             whole = last_checkpoint(folder)
             before = f"{Path(whole).name} is whole" if whole else "there is none before it"
