@@ -12,8 +12,13 @@ function lettersKept(tokenizer, text, tokens) {
   return all ? Math.max(0, letters(read) - unknown.length) / all : 1;
 }
 
-/** Why a text is not of this kind, as the end of a sentence; null when it is. */
-export function whyNot(tokenizer, kind, text) {
+/** The mean of the strongest marks. */
+function strongest(marks) {
+  return marks.sort((a, b) => b - a).slice(0, STRONGEST).reduce((a, b) => a + b, 0) / STRONGEST;
+}
+
+/** Why a text answered with `topic` is not of this kind, as the end of a sentence; null when it is. */
+export function whyNot(tokenizer, kind, text, topic) {
   const head = [...text].slice(0, LOOKED_AT).join("");
   const { ids, tokens } = tokenizer.encode(head, { add_special_tokens: false });
   const words = head.split(/\s+/).filter(Boolean).length;
@@ -27,8 +32,10 @@ export function whyNot(tokenizer, kind, text) {
     return `its words fall into ${pieces.toFixed(1)} pieces each: another language, or noise`;
   }
   if (words < kind.words) return `it is too short: fewer than ${kind.words} words`;
-  const marks = [...new Set(ids)].map((id) => kind.marks[id] ?? 0).sort((a, b) => b - a);
-  const sum = marks.slice(0, STRONGEST).reduce((a, b) => a + b, 0);
-  if (sum / STRONGEST < kind.marked) return "too few of its words mark any of the topics";
+  const known = [...new Set(ids)];
+  const best = (id) => Math.max(0, ...Object.values(kind.marks).map((marks) => marks[id] ?? 0));
+  const marking = strongest(known.map(best))
+    + strongest(known.map((id) => kind.marks[topic]?.[id] ?? 0));
+  if (marking < kind.marked) return "too few of its words mark its topic";
   return null;
 }

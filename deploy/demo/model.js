@@ -79,15 +79,15 @@ export class Model {
     const probabilities = this.topics.map((topic, i) => [topic, powers[i] / sum]);
     probabilities.sort((a, b) => b[1] - a[1]);
     const [topic, probability] = probabilities[0];
-    const reason = this.reason(text, ids);
+    const reason = this.reason(text, ids, topic);
     const answered = reason === null && probability >= this.threshold;
     return { topic, probability, answered, probabilities, tokens: ids.length, truncated, reason };
   }
 
   /** Why this is not the model's kind of text; null when it is. */
-  reason(text, ids) {
+  reason(text, ids, topic) {
     if (!ids.length) return "nothing can be read";
-    return this.kind ? whyNot(this.tokenizer, this.kind, text) : null; // older folders have none
+    return this.kind ? whyNot(this.tokenizer, this.kind, text, topic) : null; // older folders have none
   }
 
   /** How many of these words the model reads. */

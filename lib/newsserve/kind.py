@@ -45,8 +45,8 @@ class Kind(BaseModel, strict=True, frozen=True, allow_inf_nan=False):
         letters: least share of its letters that the tokenizer keeps.
         pieces: most tokens a word; other languages and noise fall into more.
         suspect: from so many on, the share of `common` tokens has to be `shared` at least.
-        marks: token -> how much more often texts of its topic hold it (logarithm).
-        marked: least mean of the `STRONGEST` of them in a text.
+        marks: topic -> token -> how much more often its texts hold it (logarithm).
+        marked: least `marking` of a text.
     """
 
     letters: float
@@ -55,21 +55,26 @@ class Kind(BaseModel, strict=True, frozen=True, allow_inf_nan=False):
     common: list[int]
     shared: float
     words: int
-    marks: dict[int, float]
+    marks: dict[str, dict[int, float]]
     marked: float
     source: str
 
-    def marking(self, ids: list[int]) -> float:
-        """The mean of the strongest marks of a text."""
-        found = sorted((self.marks.get(i, 0.0) for i in set(ids)), reverse=True)
-        return sum(found[:STRONGEST]) / STRONGEST
+    def marking(self, ids: list[int], topic: str) -> float:
+        """Mean of the `STRONGEST` marks of the topic answered, and of any topic, added."""
+        any_topic = [max(self._marks(i), default=0.0) for i in set(ids)]
+        answered = [self.marks.get(topic, {}).get(i, 0.0) for i in set(ids)]
+        strongest = sorted(any_topic)[-STRONGEST:] + sorted(answered)[-STRONGEST:]
+        return sum(strongest) / STRONGEST
+
+    def _marks(self, token: int) -> list[float]:
+        return [marks.get(token, 0.0) for marks in self.marks.values()]
 
     def sharing(self, ids: list[int]) -> float:
         """The share of the common tokens."""
         return sum(i in self.common for i in ids) / max(len(ids), 1)
 
-    def reason(self, tokenizer: Tokenizer, text: str) -> str | None:
-        """Why a text is not of this kind, as the end of a sentence; None when it is."""
+    def reason(self, tokenizer: Tokenizer, text: str, topic: str) -> str | None:
+        """Why a text answered with `topic` is not of this kind: a sentence's end, or None."""
         found = measure(tokenizer, text)
         if found.letters < self.letters:
             return f"{1 - found.letters:.0%} of its letters are unknown to the model"
@@ -78,6 +83,6 @@ class Kind(BaseModel, strict=True, frozen=True, allow_inf_nan=False):
             return f"its words fall into {found.pieces:.1f} pieces each: another language, or noise"
         if found.words < self.words:
             return f"it is too short: fewer than {self.words} words"
-        if self.marking(found.ids) < self.marked:
-            return "too few of its words mark any of the topics"
+        if self.marking(found.ids, topic) < self.marked:
+            return "too few of its words mark its topic"
         return None

@@ -152,13 +152,13 @@ class Predictor:
         exp = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         softmax = exp / exp.sum(axis=1, keepdims=True)
         for text, (ids, truncated), row in zip(texts, encoded, softmax, strict=True):
-            tokens = len(ids) - self._around if text.strip() and ids != [self.pad] else 0
-            reason = None if tokens else "nothing can be read"
-            if tokens and self.manifest.kind:
-                reason = self.manifest.kind.reason(self.tokenizer, text)
             order = np.argsort(-row, kind="stable")
             ranked = {self.topics[i]: float(row[i]) for i in order}
             topic = self.topics[order[0]]
+            tokens = len(ids) - self._around if text.strip() and ids != [self.pad] else 0
+            reason = None if tokens else "nothing can be read"
+            if tokens and self.manifest.kind:
+                reason = self.manifest.kind.reason(self.tokenizer, text, topic)
             sure = reason is None and ranked[topic] >= self.threshold
             answers.append(Answer(topic, ranked[topic], sure, ranked, tokens, truncated, reason))
         return answers

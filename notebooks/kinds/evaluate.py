@@ -32,7 +32,7 @@ LEAST_MARK = 0.4  # a token that marks its topic less is left out of the table
 READ = 0.9  # share of the letters; fewer is another script, whatever the training texts hold
 # Shares of the training texts that a limit may refuse by mistake: of whole ones, and of their
 # first words, by too many pieces and by too few marks.
-WHOLE, PIECES, MARKS = 0.005, 0.01, 0.03
+WHOLE, PIECES, MARKS = 0.005, 0.01, 0.06
 # Of the first words, so many fall into more pieces, and have fewer common tokens.
 SUSPECT, SHARED = 0.1, 0.05
 
@@ -53,15 +53,22 @@ def strengths(held, texts, tokens_in_all, n) -> np.ndarray:
     return np.log((held + PRIOR) / (texts * tokens_in_all / n + PRIOR))
 
 
-def marking_tokens(matrix: csr_matrix, topics: np.ndarray) -> np.ndarray:
-    """(tokens,) the strength of each token for the topic that it marks most; at least 0."""
+def marking_tokens(matrix: csr_matrix, topics: np.ndarray) -> dict[str, dict[int, float]]:
+    """Topic -> token -> its strength, where that is `LEAST_MARK` or more."""
     in_all = np.asarray(matrix.sum(axis=0)).ravel()
-    best = np.zeros(matrix.shape[1])
+    marks = {}
     for topic in np.unique(topics):
         mine = topics == topic
         held = np.asarray(matrix[mine].sum(axis=0)).ravel()
-        best = np.maximum(best, strengths(held, mine.sum(), in_all, len(topics)))
-    return np.where(best >= LEAST_MARK, best.round(2), 0.0)
+        marks[str(topic)] = _strong(strengths(held, mine.sum(), in_all, len(topics)))
+    return marks
+
+
+def _strong(best: np.ndarray, ids: np.ndarray | None = None) -> dict[int, float]:
+    """Of strengths those that mark; `ids` are their tokens, else all in order."""
+    places = np.flatnonzero(best >= LEAST_MARK)
+    tokens = places if ids is None else ids[places]
+    return dict(zip(tokens.tolist(), best[places].round(2).tolist(), strict=True))
 
 
 def without_itself(matrix: csr_matrix, topics: np.ndarray, rows: list[list[int]]) -> list[dict]:
@@ -77,9 +84,8 @@ def without_itself(matrix: csr_matrix, topics: np.ndarray, rows: list[list[int]]
     for topic, row in zip(topics, rows, strict=True):
         ids = np.unique(np.asarray(row, dtype=int))
         own = (names == topic)[:, None]
-        best = strengths(held[:, ids] - own, texts - own, in_all[ids] - 1, len(topics) - 1).max(0)
-        best = np.where(best >= LEAST_MARK, best.round(2), 0.0)
-        marks.append(dict(zip(ids.tolist(), best.tolist(), strict=True)))
+        found = strengths(held[:, ids] - own, texts - own, in_all[ids] - 1, len(topics) - 1)
+        marks.append({str(n): _strong(one, ids) for n, one in zip(names, found, strict=True)})
     return marks
 
 
@@ -94,8 +100,6 @@ def fit(tokenizer: Tokenizer, texts: Sequence[str], topics: Sequence[str], sourc
     whole = [measure(tokenizer, text) for text in texts]
     short = [measure(tokenizer, " ".join(text.split()[:OPENING])) for text in texts]
     matrix = holdings([found.ids for found in whole], tokenizer.get_vocab_size())
-    strong = marking_tokens(matrix, topics)
-    marks = {int(i): float(strong[i]) for i in np.flatnonzero(strong)}
     in_all = np.asarray(matrix.sum(axis=0)).ravel()
     kind = Kind(
         letters=min(READ, float(np.quantile([found.letters for found in whole], WHOLE))),
@@ -107,7 +111,7 @@ def fit(tokenizer: Tokenizer, texts: Sequence[str], topics: Sequence[str], sourc
         common=np.argsort(-in_all, kind="stable")[:COMMON].tolist(),
         shared=0.0,
         words=min(2, *(found.words for found in whole)),
-        marks=marks,
+        marks=marking_tokens(matrix, topics),
         marked=0.0,
         source=source,
     )
@@ -116,8 +120,8 @@ def fit(tokenizer: Tokenizer, texts: Sequence[str], topics: Sequence[str], sourc
         rows = [one.ids for one in found]
         others = without_itself(matrix, topics, rows)
         seen = [
-            kind.model_copy(update={"marks": mine}).marking(row)
-            for mine, row in zip(others, rows, strict=True)
+            kind.model_copy(update={"marks": mine}).marking(row, topic)
+            for mine, row, topic in zip(others, rows, topics, strict=True)
         ]
         marked.append(np.quantile(seen, share))
     shared = np.quantile([kind.sharing(one.ids) for one in short], SHARED)

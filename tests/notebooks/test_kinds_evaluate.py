@@ -28,7 +28,7 @@ def halves() -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_other_articles_are_let_through_and_other_texts_are_not(tokenizer, halves):
     known, others = halves
     kind = kinds.fit(tokenizer, known["text"].tolist(), known["topic"].tolist(), "the known half")
-    refused = [kind.reason(tokenizer, text) for text in others["text"]]
+    refused = list(map(kind.reason, [tokenizer] * len(others), others["text"], others["topic"]))
     assert np.mean([why is not None for why in refused]) <= 0.01
     for text in (
         "Hükümet yeni vergi yasasını gelecek hafta mecliste görüşecek.",
@@ -36,7 +36,7 @@ def test_other_articles_are_let_through_and_other_texts_are_not(tokenizer, halve
         "sdkfjh wieuryt xcmvnb qpwoei slkdjf zmxncb",
         "ok",
     ):
-        assert kind.reason(tokenizer, text)
+        assert all(kind.reason(tokenizer, text, topic) for topic in set(known["topic"]))
 
 
 def test_a_corpus_of_short_texts_keeps_its_own_texts(tokenizer):
@@ -45,8 +45,8 @@ def test_a_corpus_of_short_texts_keeps_its_own_texts(tokenizer):
     topics = ["ham", "spam"] * 200
     texts = [" ".join(random.choice(words[topic], 4)) for topic in topics]
     kind = kinds.fit(tokenizer, texts, topics, "these")
-    refused = [kind.reason(tokenizer, text) is not None for text in texts]
-    assert np.mean(refused) <= 0.02
+    refused = [kind.reason(tokenizer, *both) for both in zip(texts, topics, strict=True)]
+    assert np.mean([why is not None for why in refused]) <= 0.02
 
 
 def test_a_corpus_in_a_script_without_spaces_keeps_its_own_texts():
@@ -58,23 +58,37 @@ def test_a_corpus_in_a_script_without_spaces_keeps_its_own_texts():
     backend.train_from_iterator(texts, vocab_size=400)
     kind = kinds.fit(backend, texts, topics, "these")
     assert kind.words == 1
-    assert np.mean([kind.reason(backend, text) is not None for text in texts]) <= 0.02
+    refused = [kind.reason(backend, *both) for both in zip(texts, topics, strict=True)]
+    assert np.mean([why is not None for why in refused]) <= 0.02
 
 
 def test_a_rare_name_does_not_mark_a_topic_by_its_own_text():
-    rows = [[0, 1], [0], [0], [0]]
-    topics = np.array(["a", "a", "b", "b"])
+    rows = [[0, 1]] + [[0]] * 39
+    topics = np.array(["a", "b"] * 20)
     matrix = kinds.holdings(rows, 2)
-    kinds_of = kinds.without_itself(matrix, topics, rows)
-    assert kinds_of[0][1] == 0  # without itself, no text holds token 1
+    others = kinds.without_itself(matrix, topics, rows)
+    assert others[0] == {"a": {}, "b": {}}  # without itself, no text holds token 1
+    many = [[0, 1], [0]] * 20
+    others = kinds.without_itself(kinds.holdings(many, 2), topics, many)
+    assert others[0]["a"] == {1: pytest.approx(np.log(24 / (5 + 19 * 19 / 39)), abs=0.006)}
 
 
 def test_marks_are_of_tokens_that_one_topic_holds_more_often():
     rows = [[0, 1]] * 50 + [[0, 2]] * 50
     topics = np.array(["a"] * 50 + ["b"] * 50)
-    strong = kinds.marking_tokens(kinds.holdings(rows, 4), topics)
-    assert strong[0] == strong[3] == 0
-    assert strong[1] == strong[2] == pytest.approx(np.log(55 / 30), abs=0.006)
+    marks = kinds.marking_tokens(kinds.holdings(rows, 4), topics)
+    strength = pytest.approx(np.log(55 / 30), abs=0.006)
+    assert marks == {"a": {1: strength}, "b": {2: strength}}
+
+
+def test_words_that_mark_another_topic_than_the_one_answered_are_not_enough(tokenizer, halves):
+    known, _ = halves
+    kind = kinds.fit(tokenizer, known["text"].tolist(), known["topic"].tolist(), "the known half")
+    text = "The striker scored twice as the team won the cup final on penalties."
+    ids = kinds.measure(tokenizer, text).ids
+    sums = {topic: kind.marking(ids, topic) for topic in kind.marks}
+    assert max(sums, key=sums.get) == "sport"
+    assert kind.reason(tokenizer, text, "sport") is None
 
 
 def test_rates_hold_what_each_answer_does():

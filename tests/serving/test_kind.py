@@ -59,13 +59,17 @@ def test_no_more_of_a_long_text_is_looked_at_than_needed(words):
     assert measure(words, text).words == of_kind.LOOKED_AT / 4
 
 
-def test_marks_count_once_and_the_strongest_four(words):
-    kind = Kind(**LIMITS | {"marks": {1: 2.0, 2: 1.0}})
-    assert kind.marking([]) == 0
-    assert kind.marking([1, 1, 1, 3]) == 2.0 / 4
-    assert kind.marking([1, 2, 3]) == 3.0 / 4
-    many = Kind(**LIMITS | {"marks": {i: 1.0 for i in range(9)}})
-    assert many.marking(list(range(9))) == 1
+def test_marks_count_once_the_strongest_four_and_those_of_the_answer_again(words):
+    kind = Kind(**LIMITS | {"marks": {"sport": {1: 2.0}, "tech": {1: 1.0, 2: 1.0}}})
+    assert kind.marking([], "sport") == 0
+    assert kind.marking([1, 1, 1, 3], "sport") == 2 * 2.0 / 4
+    assert kind.marking([1, 2, 3], "sport") == (3.0 + 2.0) / 4
+    assert kind.marking([1, 2, 3], "tech") == (3.0 + 2.0) / 4
+    assert kind.marking([2], "sport") == 1.0 / 4
+    assert kind.marking([1, 2], "another topic") == 3.0 / 4
+    many = Kind(**LIMITS | {"marks": {"sport": {i: 1.0 for i in range(9)}}})
+    assert many.marking(list(range(9)), "tech") == 1
+    assert many.marking(list(range(9)), "sport") == 2
 
 
 @pytest.mark.parametrize(
@@ -78,12 +82,13 @@ def test_marks_count_once_and_the_strongest_four(words):
         ({"common": [3], "shared": 0.4}, "the, bank", "its words fall into 1.5 pieces each"),
         ({"common": [3], "shared": 0.4, "suspect": 1.5}, "the, bank", None),
         ({"words": 3}, "the bank", "it is too short: fewer than 3 words"),
-        ({"marks": {1: 1.0}, "marked": 0.25}, "the bank", None),
-        ({"marks": {1: 1.0}, "marked": 0.25}, "the goal", "too few of its words mark any"),
+        ({"marks": {"a": {1: 1.0}}, "marked": 0.5}, "the bank", None),
+        ({"marks": {"a": {1: 1.0}}, "marked": 0.5}, "the goal", "too few of its words mark its"),
+        ({"marks": {"b": {1: 1.0}}, "marked": 0.5}, "the bank", "too few of its words mark its"),
     ],
 )
 def test_each_limit_has_its_reason(words, limits, text, told):
-    said = Kind(**LIMITS | limits).reason(words, text)
+    said = Kind(**LIMITS | limits).reason(words, text, "a")
     assert said is None if told is None else said.startswith(told)
 
 
