@@ -106,6 +106,54 @@ def without_a_config(folder):
     (folder / "config.json").unlink()
 
 
+def as_an_adapter_alone(folder):
+    """As PEFT saves it: what was added to a model, and not the model."""
+    (folder / "config.json").rename(folder / "adapter_config.json")
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+
+
+def configured(folder, **changes) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def with_weights_that_are_no_numbers(folder):
+    def spoil(state):
+        state[min(state)].view(-1)[3] = float("nan")
+
+    weights(folder, spoil)
+
+
+def with_a_pointer_in_place_of_the_weights(folder):
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (folder / "model.safetensors").write_text(text)
+
+
+def with_code_of_its_own(folder):
+    (folder / "mine.py").write_text("raise SystemExit('this code has run')")
+    autos = {"AutoConfig": "mine.Config", "AutoModelForSequenceClassification": "mine.Model"}
+    configured(folder, model_type="mine", auto_map=autos)
+
+
+def with_weights_of_four_bits(folder):
+    configured(folder, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+
+
+def with_a_setting_of_another_type(folder):
+    configured(folder, n_layer="two")
+
+
+def with_a_config_that_is_a_list(folder):
+    (folder / "config.json").write_text("[]")
+
+
+def with_a_masked_language_model(folder):
+    config = AutoConfig.for_model(
+        "bert", hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+    )
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -120,6 +168,14 @@ def without_a_config(folder):
         (with_a_config_that_is_not_json, "could not be loaded"),
         (with_a_type_that_nobody_knows, "could not be loaded"),
         (without_a_config, "no folder with a config.json there"),
+        (as_an_adapter_alone, "no folder with a config.json there"),
+        (with_weights_that_are_no_numbers, "some of its weights are not numbers"),
+        (with_a_pointer_in_place_of_the_weights, "could not be loaded"),
+        (with_code_of_its_own, "could not be loaded"),
+        (with_weights_of_four_bits, "could not be loaded"),
+        (with_a_setting_of_another_type, "could not be loaded"),
+        (with_a_config_that_is_a_list, "could not be loaded"),
+        (with_a_masked_language_model, "a causal language model is needed"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

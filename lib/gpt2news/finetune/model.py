@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 from transformers.utils.logging import (
@@ -95,8 +94,8 @@ def load(loader, backbone: str, **options):
     try:
         with quiet():
             return loader(where, revision=revision, **options)
-    except (OSError, ValueError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
+    except Exception as error:  # transformers has no class of its own
+        first = str(error).partition("\n")[0] or type(error).__name__
         raise BackboneError(
             f"backbone {backbone!r} could not be loaded ({first}). Without a hub, download the "
             "model elsewhere and give the path of its folder."
@@ -240,6 +239,8 @@ def load_model(
     if lost := new - {"score.weight"}:
         which = f"{len(lost)} of its weights are missing or of another shape"
         raise BackboneError(f"backbone {backbone!r}: {which}, as {min(lost)}")
+    if not all(weight.isfinite().all() for weight in model.parameters()):
+        raise BackboneError(f"backbone {backbone!r}: some of its weights are not numbers")
     if "score.weight" not in found["missing_keys"]:  # an earlier classifier's
         model.score.weight.data.normal_(std=config.initializer_range)
     return model
