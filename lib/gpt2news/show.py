@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import unicodedata
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import HTML, display
 
-from gpt2news.run import Run, atomic
+from gpt2news.run import Run, atomic, companion
 
 # Okabe and Ito's palette, safe for colour-blind readers; in the order of use.
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
@@ -40,7 +39,7 @@ def plain(label: object, shown: int = 32, markup: bool = False) -> str:
     visible = [" " if unicodedata.category(c)[0] == "C" else c for c in str(label)]
     text = " ".join("".join(visible).split())
     if len(text) > shown:
-        text = text[: shown - 1].rstrip() + "…"
+        text = f"{text[: shown // 2]}…{text[1 - (shown + 1) // 2 :]}"  # labels may begin alike
     return text.translate(MARKUP) if markup else text
 
 
@@ -61,8 +60,7 @@ def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
     letters = figure.findobj(plt.Text)
     for text in letters:
         text.set_fontsize(max(text.get_fontsize(), SMALLEST))
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    content = companion("figures", "_fonts").drawn(figure, format="png", dpi=DPI, facecolor="white")
     width = round(figure.get_size_inches()[0] * 96)
     sizes = [text.get_fontsize() for text in letters]
     # Narrower than this, and letters are under 12 px.
@@ -70,7 +68,7 @@ def show(figure: plt.Figure, run: Run | None, name: str, alt: str) -> None:
     plt.close(figure)
     if run is not None:
         with atomic(run.path("figures", f"{name}.png")) as file:
-            file.write_bytes(buffer.getvalue())
-    data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
+            file.write_bytes(content)
+    data = {"image/png": base64.b64encode(content).decode(), "text/plain": alt}
     about = {"alt": alt, "width": width, "least": least, "name": name}
     display(data, raw=True, metadata={"image/png": about})

@@ -113,7 +113,8 @@ def test_no_letter_of_a_figure_is_under_12_pixels_at_its_own_width(size, monkeyp
         ("sport", "sport"),
         ("two\nlines\tand  spaces ", "two lines and spaces"),
         ("turned\u202eround", "turned round"),
-        ("x" * 50, "x" * 31 + "…"),
+        ("x" * 25 + "y" * 25, "x" * 16 + "…" + "y" * 15),
+        ("x" * 32, "x" * 32),
         (7, "7"),
     ],
 )
