@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import train_test_split
 
 from gpt2news.explore import comparable
-from gpt2news.run import atomic, sha256_of
+from gpt2news.run import companion
 
 PARTS = ("train", "val", "test")
 SHINGLE = 5  # words in a run
@@ -102,26 +100,7 @@ def write_split(frame: pd.DataFrame, folder: Path, facts: dict) -> dict:
     Returns what `split.json` holds: `facts` (corpus, seed, shares), counts by part and topic,
     sha256 of each file, and the groups of twins by source_id.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    counts = {}
-    for part in PARTS:
-        rows = frame.loc[frame["split"] == part, ["text", "topic", "source_id"]]
-        by_topic = rows["topic"].value_counts().sort_index().to_dict()
-        counts[part] = {"all": len(rows), **by_topic}
-        with atomic(folder / f"{part}.csv") as file:
-            # All fields in quotes: else a lone carriage return in a text would start a row.
-            rows.to_csv(file, index=False, quoting=csv.QUOTE_ALL)
-    groups = frame.groupby("group")["source_id"].apply(list)
-    record = {
-        **facts,
-        "counts": counts,
-        "duplicates_removed": int((frame["split"] == "duplicate").sum()),
-        "sha256": {part: sha256_of(folder / f"{part}.csv") for part in PARTS},
-        "groups": groups[groups.str.len() > 1].tolist(),
-    }
-    with atomic(folder / "split.json") as file:
-        file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return record
+    return companion("records", "02_split").write(frame, folder, facts)
 
 
 def read_split(folder: Path) -> dict[str, pd.DataFrame]:

@@ -29,8 +29,7 @@ from newsserve.forms import (
 PORTION = 2048  # rows that are held at a time
 KINDS = dict.fromkeys((".csv", ".tsv", ".txt"), "csv")
 KINDS |= dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl") | {".parquet": "parquet"}
-GZIP = b"\x1f\x8b"
-WORKBOOKS = (b"PK", b"\xd0\xcf\x11\xe0")  # zip, as Excel's are now, and the older ones
+GZIP = "\x1f\x8b"
 LONGEST_CELL = 64 * 2**20
 # A byte that is not UTF-8 is read as a lone surrogate, so that it can be written back as it was.
 RAW_TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
@@ -167,10 +166,11 @@ class Table:
 
     def _open(self) -> io.BufferedIOBase:
         raw = io.FileIO(self.path) if self.data is None else io.BytesIO(self.data)
-        head = raw.read(8)
+        head = raw.read(24).decode("latin-1").lower()
         raw.seek(0)
-        if head.startswith(WORKBOOKS):
-            raise TableError(f"{self.path}: {KNOWN['workbook']}")
+        for start, what in KNOWN["no table"].items():
+            if head.startswith(start):
+                raise TableError(f"{self.path}: {what}")
         return io.BufferedReader(gzip.open(raw) if head.startswith(GZIP) else raw)
 
     def _text(self) -> TextIO:
@@ -195,6 +195,8 @@ class Table:
             if skipped:
                 text.readline()
                 sample = sample.split("\n", 1)[-1]
+            if sample.lstrip().startswith(('{"', '[{"')):
+                raise TableError(f"{self.path}: {KNOWN['in csv']}")
             form = sniff(sample)
             self.delimiter = form["delimiter"].replace(ALONE, ",")
             lines = io.StringIO(sample, newline="")
@@ -235,6 +237,8 @@ class Table:
             lines.seek(0)
             content = self._array(lines) if first == "[" else lines
             for self.line, part in enumerate(content, 1):
+                if part == "{\n":
+                    raise TableError(f"{self.path}: {KNOWN['object']}")
                 if not isinstance(part, str) or part.strip():
                     yield self._object(part)
 
@@ -249,7 +253,7 @@ class Table:
         """The row in a line, or in a part of an array."""
         content, wrong = row, "not a JSON object"
         try:
-            row = json.loads(content) if isinstance(content, str) else content
+            row = json.loads(content.strip().rstrip(",")) if isinstance(content, str) else content
         except (ValueError, RecursionError) as error:
             wrong = f"not JSON: {error}"
         if isinstance(row, dict):

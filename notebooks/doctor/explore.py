@@ -17,8 +17,10 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from figures import fonts as written
 from gpt2news.explore import (
     READING,
+    UNSPACED,
     CorpusError,
     comparable,
     corpora,
@@ -35,6 +37,8 @@ from sentences import count
 
 LOOKED_AT = 2000  # rows by which columns, scripts and languages are judged
 SHOWN = 5  # of a list
+SIGN = re.compile(f"[{UNSPACED}]")  # stands for a word
+TWICE = re.compile("[ÂÃ][\u0080-\u00bf]|â€[\u0080-\u2122]")  # UTF-8, decoded by another
 FREE_GB = 5  # a run with GPT-2 leaves about two
 
 
@@ -72,6 +76,7 @@ def propose(data: str, given: dict) -> tuple[dict, list[str]]:
     columns, encoding = given.get("column_names"), given.get("encoding")
     table = Table(path, given.get("text_column", "text"), columns=columns, encoding=encoding)
     rows = [row for row, wrong in islice(table, LOOKED_AT) if not wrong]
+    check_begin(table)
     if not rows:
         raise CorpusError(f"{path.name}: no texts in it; is the file whole?")
     text, label = likely_columns(table.names, rows)
@@ -89,6 +94,28 @@ def load(data: str, reading: dict) -> pd.DataFrame:
         has = f"it has {', '.join(map(repr, table.names or []))}"
         raise CorpusError(f"{locate(data).name}: no column looks like labels ({has}); give --label")
     return load_corpus(data, **reading)
+
+
+def header_line(lines: dict[int, str]) -> int:
+    """Of numbered lines the first with a usual name of a column among others; else 0."""
+    for number, line in lines.items():
+        cells = [cell.strip(' "').lower() for cell in re.split(r"[,;\t|]", line)]
+        if len(cells) > 1 and {*KNOWN["texts"], *KNOWN["labels"]} & {*cells}:
+            return number
+    return 0
+
+
+def check_begin(table: Table) -> None:
+    """A CorpusError for a CSV file in which the table begins below a title."""
+    if table.kind != "csv" or len(table.names) > 1:
+        return
+    again, first = Table(table.path, columns=table.columns, encoding=table.encoding), {}
+    for row, _ in islice(again, 10):
+        first[again.line] = "".join(row.values())
+    number = header_line(first)
+    if number:
+        told = f"line {number} looks like the header: delete what stands above it"
+        raise CorpusError(f"{table.path.name}: {told}")
 
 
 def command(data: str, given: dict) -> str:
@@ -124,7 +151,7 @@ def file(data: str, given: dict) -> tuple[list[str], dict, pd.DataFrame | None, 
         shapes.update(name for name, cell in row.items() if isinstance(cell, dict))
         lists.update(name for name, cell in row.items() if isinstance(cell, list))
     said.append(f"{path.name}: {form(table)}.")
-    bad = f"{len(damaged):,} of them without a text to read" if damaged else "each can be read"
+    bad = f"{len(damaged):,} of them without a text to read" if damaged else "each has a text"
     said.append(f"{count(total, 'row')}, {bad}.")
     said += [f"  {fault[:150]}" for fault in damaged[:SHOWN]]
     if len(damaged) > SHOWN:
@@ -132,6 +159,13 @@ def file(data: str, given: dict) -> tuple[list[str], dict, pd.DataFrame | None, 
     named = f"texts are in {text!r}, labels in {label!r}" if label else f"texts are in {text!r}"
     said.append(f"Columns: {', '.join(map(repr, table.names))}; {named}.")
     said += nested(shapes, lists, label)
+    if table.kind == "jsonl" and total == 1 and (shapes or lists):
+        said.append(f"The file is one object: {KNOWN['object'].partition('; ')[2]}.")
+    if texts and all(text.startswith("__label__") for text in texts[:LOOKED_AT]):
+        said.append(
+            "Each line begins with __label__, as fastText has it: write label and text into two "
+            "columns, such as with sed 's/^__label__\\([^ ]*\\) /\\1\\t/'."
+        )
     said += [f"{note}." for note in notes]
     if texts:
         said += of_texts(texts)
@@ -148,13 +182,20 @@ def file(data: str, given: dict) -> tuple[list[str], dict, pd.DataFrame | None, 
     left_out = corpus.attrs["left_out"]
     if left_out:
         named = "; ".join(left_out[:SHOWN])[:300]
-        said.append(f"{count(len(left_out), 'row')} would be left out: {named}.")
+        end = "" if named.endswith(("?", ".")) else "."
+        said.append(f"{count(len(left_out), 'row')} would be left out: {named}{end}")
     counts = corpus["topic"].value_counts()
-    listed = ", ".join(f"{topic[:40]} {n:,}" for topic, n in counts[:10].items())
+    listed = ", ".join(f"{one_line(topic)} ({n:,})" for topic, n in counts[:10].items())
     more = f" and {len(counts) - 10:,} more" if len(counts) > 10 else ""
     said.append(f"Labels: {listed}{more}.")
     said += oddities(corpus["topic"])
     return said, reading, corpus, ""
+
+
+def one_line(topic: str) -> str:
+    """A label as it is listed: its two ends, where it is long."""
+    topic = " ".join(topic.split())
+    return topic if len(topic) <= 40 else f"{topic[:20]}…{topic[-19:]}"
 
 
 def form(table: Table) -> str:
@@ -191,10 +232,11 @@ def nested(objects: Counter, lists: Counter, label: str) -> list[str]:
 
 def of_texts(texts: list[str]) -> list[str]:
     """Lengths, copies, scripts and languages."""
-    words = pd.Series([len(text.split()) for text in texts])
+    words = pd.Series([max(len(text.split()), len(SIGN.findall(text))) for text in texts])
     copies = len(texts) - len({comparable(text[:5000]) for text in texts})
-    span = f"{words.min():,} to {words.max():,} words"
-    said = [f"Texts: {span}, half of them {words.median():,.0f} or more."]
+    least, most = words.min(), words.max()
+    span = f"{least:,} to {most:,} words, half of them {words.median():,.0f} or more"
+    said = [f"Texts: {span if least < most else count(int(most), 'word') + ' each'}."]
     if copies:
         verb = "is a copy" if copies == 1 else "are copies"
         said.append(f"{copies:,} {verb} of another text; chapter 02 takes copies out.")
@@ -203,6 +245,11 @@ def of_texts(texts: list[str]) -> list[str]:
     said.append(
         f"Scripts: {shares(found)}. Languages, as small words tell: {shares(languages(some))}."
     )
+    if sum(bool(TWICE.search(text)) for text in some) > len(some) / 10:
+        said.append(
+            "Many hold signs such as Ã© or â€™: UTF-8 that was read as cp1252 and saved so. The "
+            "file from before that step is the better one."
+        )
     lost = sum(map(unread, some)) / len(some)
     if lost > 0.1:
         said.append(
@@ -228,8 +275,9 @@ def languages(texts: list[str]) -> Counter:
     for text in texts:
         words = Counter(re.findall(r"\w+", text[:2000].lower()))
         hits = {name: sum(words[word] for word in small) for name, small in known.items()}
-        best = max(hits, key=hits.get)
-        found[best if hits[best] > 1 else "open"] += 1
+        most = max(hits.values())
+        best = [name for name in hits if hits[name] == most]  # such as Russian and Bulgarian
+        found[" or ".join(best[:3]) if most > 1 else "open"] += 1
     return found
 
 
@@ -244,12 +292,18 @@ def oddities(topics: pd.Series) -> list[str]:
     """What may be wrong with labels that can all be read: said before anything is trained."""
     counts = topics.value_counts()
     names, said = list(counts.index), []
-    alike = Counter(" ".join(name.casefold().split()) for name in names)
-    for folded, n in alike.items():
+    alike = Counter(map(folded, names))
+    for form, n in alike.items():
         if n > 1:
-            same = [name for name in names if " ".join(name.casefold().split()) == folded]
+            same = [name for name in names if folded(name) == form]
             listed = ", ".join(map(repr, same[:SHOWN]))
-            said.append(f"{listed} differ in capitals or spaces only; are they one label?")
+            same_form = len(set(map(composed, same))) == 1
+            how = "the way an accent is stored" if same_form else "capitals or spaces"
+            said.append(f"{listed} differ in {how} only; are they one label?")
+    letters = set("".join(names)) - {" "}
+    lost = written.families_for(letter for letter in letters if not letter.isascii())[1]
+    if lost:
+        said.append(written.notice(lost))
     several = [name for name in names if len(parts_of(name, set(names))) > 1]
     if several:
         said.append(
@@ -261,16 +315,26 @@ def oddities(topics: pd.Series) -> list[str]:
         )
     long = [name for name in names if len(name) > 60]
     if long:
-        said.append(f"{long[0][:60]!r}… is a long label; figures show its beginning.")
+        said.append(f"{long[0][:60]!r}… is a long label; figures show its two ends.")
     if len(names) > 50:
         said.append(f"{len(names):,} topics; figures are made for 50. Is that the label column?")
     share = counts.iloc[0] / counts.sum()
-    if share > 0.8:
+    if share >= 0.75:
         said.append(
             f"{share:.0%} are {names[0]!r}: a model that always says so is right as often. "
             "Look at the scores by topic, not at the accuracy."
         )
     return said
+
+
+def composed(name: str) -> str:
+    """With each accent and its letter as one character."""
+    return unicodedata.normalize("NFC", name)
+
+
+def folded(name: str) -> str:
+    """Without what people do not see or mean: capitals, spaces, how an accent is stored."""
+    return " ".join(composed(name).casefold().split())
 
 
 def parts_of(name: str, known: set[str]) -> list[str]:
@@ -406,13 +470,10 @@ def disk() -> tuple[bool, str]:
 
 def fonts() -> tuple[bool, str]:
     """Can figures write labels in other scripts?"""
-    from matplotlib import font_manager
-
-    families = {font.name for font in font_manager.fontManager.ttflist}
-    wide = sorted(name for name in families if re.search("CJK|Han Sans|Hei|Gothic|Unifont", name))
-    if wide:
-        return True, f"fonts for other scripts: {', '.join(wide[:3])}"
-    return True, "no font for Chinese, Japanese, Korean: with such labels install Noto Sans CJK"
+    lacking = written.lacking()
+    if not lacking:
+        return True, "fonts for labels in other scripts"
+    return True, f"no font for labels in {', '.join(lacking)}: figures show codes. {written.FIX}"
 
 
 def kernel() -> tuple[bool, str]:

@@ -5,10 +5,12 @@ Their texts are invented. Each is written by a few lines, so that what is odd ab
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import pickle
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -91,10 +93,17 @@ TEXTS, TOPICS = ([row[place] for row in ROWS] for place in (0, 1))
 ARRAY = [dict(zip(("text", "topic"), row, strict=True)) for row in ROWS]
 ACCENTS = [(f"Café na\u00efve – {text}", topic) for text, topic in ROWS]
 RUSSIAN = [(f"Банк снизил ставку, пишет газета номер {i}", t) for i, (_, t) in enumerate(ROWS)]
+JAPANESE = [(f"銀行は金利を引き下げた、{i}", topic) for i, (_, topic) in enumerate(ROWS)]
 CHINESE = [(f"银行下调贷款利率公司利润增长{i}", topic) for i, (_, topic) in enumerate(ROWS)]
 NUMBERED = [(str(1 + (topic == "sport")), text[:20], text) for text, topic in ROWS]
 FEATURES = {"topic": {"names": ["business", "sport"], "_type": "ClassLabel"}}
 HUGGING = {"huggingface": json.dumps({"info": {"features": FEATURES}})}
+TRANSFORMED = [(f"{a}\u2028Next\x85line\x0c", b) for a, b in ROWS]
+TWO_FORMS = [
+    (a, "E\u0301lan" if i % 4 > 1 else "\u00c9lan") if b == "sport" else (a, b)
+    for i, (a, b) in enumerate(ROWS)
+]
+COLUMNS = {"text": [row[0] for row in ROWS], "topic": [row[1] for row in ROWS]}
 CLASSES = [int(topic == "sport") for topic in TOPICS]
 STRAY = "The bank raised its rate in town 20, said the paper."
 
@@ -165,6 +174,23 @@ CASES = [
         learned=N - 1,
         first="Café na",
     ),
+    Case(
+        "japanese.csv",
+        table(
+            [(f"銀行は金利を引き下げた、{i}", topic) for i, (_, topic) in enumerate(ROWS)]
+        ).encode("shift_jis"),
+        said=("shift_jis, a guess", "cannot read"),
+        first="銀行は",
+    ),
+    Case(
+        "read_twice.csv",
+        table([(a.encode().decode("cp1252"), b) for a, b in ACCENTS]).encode(),
+        said=("UTF-8 that was read as cp1252",),
+        first="CafÃ© na",
+    ),
+    Case("other_line_ends.csv", table(TRANSFORMED).encode(), said=("names in line 1",)),
+    Case("other_line_ends.jsonl", lines(TRANSFORMED).encode(), said=("an object a line",)),
+    Case("two_returns.csv", table().replace("\n", "\r\r\n").encode(), said=("names in line 1",)),
     Case("nul.csv", table([(a + "\0", b) for a, b in ROWS]).encode(), said=("UTF-8",)),
     # --- damaged rows -----------------------------------------------------------------------------
     Case(
@@ -189,6 +215,9 @@ CASES = [
         learned=N - 1,
         first="The bank raised its rate in town 0",
     ),
+    Case("footer.csv", (table() + "Total: 48\n").encode(), N + 1, bad={50: "1 columns"}, learned=N),
+    Case("padded.csv", table().encode() + b"\0" * 3000, N + 1, bad={50: "1 columns"}, learned=N),
+    Case("commas_between.jsonl", lines().replace("\n", ",\n").encode(), said=("an object a line",)),
     Case("replacement.csv", table(changed(9, ("caf\ufffd", "sport"))).encode(), learned=N - 1),
     Case(
         "rare_topic.csv",
@@ -287,13 +316,45 @@ CASES = [
     Case(
         "names_inside.parquet",
         parquet({"text": TEXTS, "topic": CLASSES}, HUGGING),
-        said=("sport 24",),
+        said=("sport (24)",),
     ),
     Case(
         "capitals.csv",
         table([(a, b.upper() if i % 4 > 1 else b) for i, (a, b) in enumerate(ROWS)]).encode(),
         topics=("BUSINESS", "SPORT", "business", "sport"),
         said=("differ in capitals",),
+    ),
+    Case(
+        "two_forms.csv",
+        table(TWO_FORMS).encode(),
+        topics=("E\u0301lan", "business", "\u00c9lan"),
+        said=("differ in the way an accent is stored only",),
+    ),
+    Case(
+        "fasttext.txt",
+        "".join(f"__label__{b} {a.replace(',', '')}\n" for a, b in ROWS).encode(),
+        rows=N,
+        text="1",
+        learned="no column looks like labels",
+        said=("as fastText has it",),
+        first="__label__sport The keeper",
+    ),
+    Case(
+        "one_object.json",
+        json.dumps(COLUMNS).encode(),
+        rows=1,
+        bad={1: "not a string but list"},
+        learned="1 of 1 rows cannot be used",
+        said=("The file is one object: a list of objects is read, or an object a line",),
+    ),
+    Case(
+        "title_above.csv",
+        ("Export of May\n\n" + table([(a.replace(",", ""), b) for a, b in ROWS])).encode(),
+        rows=N + 1,
+        text="Export of May",
+        learned="line 3 looks like the header: delete what stands above it",
+        bad={},
+        first="text,topic",
     ),
     Case(
         "bars.csv",
@@ -310,6 +371,34 @@ CASES = [
     ),
     # --- no table ---------------------------------------------------------------------------------
     Case("workbook.csv", b"PK\x03\x04\x14\0\x06\0", 0, refused="a workbook", text=""),
+    Case("another.csv", b"\xd0\xcf\x11\xe0" + b"\0" * 99, 0, refused="a workbook", text=""),
+    Case("utf32.csv", table().encode("utf-32"), 0, refused="in UTF-32", text=""),
+    Case("packed.csv", bz2.compress(table().encode()), 0, refused="packed by bzip2", text=""),
+    Case(
+        "sign_in.csv",
+        b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n",
+        0,
+        refused="a web page, no table",
+        text="",
+    ),
+    Case(
+        "pointer.csv",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d",
+        0,
+        refused="a pointer of Git LFS",
+        text="",
+    ),
+    Case("lines.csv", lines().encode(), 0, refused="let its name end in .json", text=""),
+    Case("array.csv", json.dumps(ARRAY).encode(), 0, refused="let its name end in .json", text=""),
+    Case("pickle.csv", pickle.dumps(ROWS), 0, refused="a Python pickle", text=""),
+    Case("parquet.csv", parquet({"text": TEXTS}), 0, refused="a Parquet file", text=""),
+    Case(
+        "pretty_object.json",
+        json.dumps({"data": ARRAY}, indent=1).encode(),
+        0,
+        refused="one object over several lines",
+        text="",
+    ),
     Case("empty.csv", b"", 0, refused="no ", text=""),
     Case(
         "cut.csv.gz", gzip.compress(table().encode())[:-20], 0, refused="not a whole file", text=""
