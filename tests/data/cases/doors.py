@@ -40,10 +40,12 @@ def answer(texts: list[str]) -> list[Answer]:
 
 def asked(words: list[str]) -> tuple[int, str, str]:
     """Exit code, standard output and errors of the command."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     with redirect_stdout(out), redirect_stderr(err):
         code = command.main(words)
-    return code, out.getvalue().strip(), err.getvalue().strip()
+    for stream in (out, err):
+        stream.seek(0)
+    return code, out.read().strip(), err.read().strip()
 
 
 def new_profile(case: Case, path: Path) -> Said:
