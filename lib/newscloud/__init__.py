@@ -10,4 +10,3 @@ from newscloud.account import (
     image_uri,
 )
 from newscloud.cleanup import inventory
-from newscloud.jobs import train

@@ -1,9 +1,11 @@
 """Chapter 03's training job, started from the shell: `gpt2news sagemaker submit`."""
 
 from cloud.preflight import preflight, require
+from cloud.training import submit as start
+from cloud.training import train  # noqa: F401
 from earlier import settings as settings_of
 from gpt2news.run import Run
-from newscloud import account, jobs
+from newscloud import account
 
 CHOSEN = ("backbone", "from_scratch", "epochs", "batch_size", "pooling", "seed")
 IN_THE_JOB = ("learning_rate", "max_length")  # 0: what suits the backbone
@@ -27,5 +29,5 @@ def submit(run: Run) -> None:
     usage = "spot" if machine["spot"] else "training"
     asked = (machine["instance"], account.TRAINING_IMAGE, usage)
     require(preflight(aws, *asked, machine["instances"], machine["hours"]))
-    name = jobs.submit(aws, run, settings, **machine)
+    name = start(aws, run, settings, **machine)
     print(f"Submitted. Later: gpt2news sagemaker fetch {name} --report {run.name}")

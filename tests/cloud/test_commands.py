@@ -9,8 +9,9 @@ import sys
 import pytest
 from aws_stand_in import BUCKET, MODEL, REGION, ROLE, archive, client, exists, refusal, reply
 
+from cloud import training as training_job
 from gpt2news.run import Run
-from newscloud import account, inventory, jobs
+from newscloud import account, inventory
 from newscloud.commands import add_commands
 from newsreport.__main__ import main as gpt2news
 
@@ -124,7 +125,7 @@ def test_a_running_job_is_listed_and_stopped(cloud, aws, capsys):
     cloud.answers["StopTrainingJob"] = lambda body: (
         cloud.change("training_jobs", training_job_status="Stopped")(body) or reply({})
     )
-    request = jobs.request(aws, "gpt2-news-x", {}, ["train"], instance="ml.g5.xlarge")
+    request = training_job.request(aws, "gpt2-news-x", {}, ["train"], instance="ml.g5.xlarge")
     client("sagemaker").create_training_job(**request)
     assert main(["status"]) == 0
     assert "training job    gpt2-news-x " in capsys.readouterr().out
@@ -171,7 +172,7 @@ def test_submit_status_fetch(cloud, run, capsys):
     cloud.after["CreateTrainingJob"] = cloud.change("training_jobs", **going)
     assert main(["submit"]) == 0
     (name,) = re.findall(r"gpt2news sagemaker fetch (\S+) --report", capsys.readouterr().out)
-    assert json.loads(run.path(jobs.SUBMITTED).read_text()) == {"name": name}
+    assert json.loads(run.path(training_job.SUBMITTED).read_text()) == {"name": name}
     (asked,) = cloud.called("CreateTrainingJob")
     assert asked["ResourceConfig"]["InstanceType"] == "ml.g4dn.xlarge"
     given = {key: json.loads(value) for key, value in asked["HyperParameters"].items()}

@@ -15,6 +15,7 @@ import pytest
 from aws_stand_in import BUCKET, MODEL, ROLE, archive, client, refusal, reply
 
 import newscloud as sagemaker
+from cloud import training as training_job
 from gpt2news.run import ROOT, Run
 from newscloud import jobs
 
@@ -60,7 +61,7 @@ def keys() -> dict[str, int]:
 
 
 def test_a_job_end_to_end(finished, aws, run, capsys):
-    training = sagemaker.train(aws, run, SETTINGS, hours=1.5, **GPU)
+    training = training_job.train(aws, run, SETTINGS, hours=1.5, **GPU)
     assert {key: training[key] for key in ("epochs", "parameters")} == {
         "epochs": 2,
         "parameters": 7,
@@ -101,13 +102,13 @@ def test_a_job_end_to_end(finished, aws, run, capsys):
 
 
 def test_a_run_comes_back_to_the_job_that_it_has_submitted(finished, aws, run, capsys):
-    name = jobs.submit(aws, run, SETTINGS, **GPU)
-    training = sagemaker.train(aws, run, SETTINGS, **GPU)
+    name = training_job.submit(aws, run, SETTINGS, **GPU)
+    training = training_job.train(aws, run, SETTINGS, **GPU)
     assert training["job"]["name"] == name
     assert len(finished.called("CreateTrainingJob")) == 1
     assert f"coming back to {name}" in capsys.readouterr().out
-    assert not run.path(jobs.SUBMITTED).exists()
-    assert sagemaker.train(aws, run, SETTINGS, **GPU)["job"]["name"] != name, "a new job"
+    assert not run.path(training_job.SUBMITTED).exists()
+    assert training_job.train(aws, run, SETTINGS, **GPU)["job"]["name"] != name, "a new job"
 
 
 def test_a_local_backbone_is_uploaded_as_a_channel(finished, aws, run, tmp_path):
@@ -115,7 +116,7 @@ def test_a_local_backbone_is_uploaded_as_a_channel(finished, aws, run, tmp_path)
     backbone.mkdir()
     (backbone / "config.json").write_text("{}")
     (backbone / "model.safetensors").write_text("w")
-    sagemaker.train(aws, run, {**SETTINGS, "backbone": str(backbone)}, **GPU)
+    training_job.train(aws, run, {**SETTINGS, "backbone": str(backbone)}, **GPU)
     (request,) = finished.called("CreateTrainingJob")
     assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == [
         "train",
@@ -132,7 +133,7 @@ def test_a_local_backbone_is_uploaded_as_a_channel(finished, aws, run, tmp_path)
 
 def test_what_means_nothing_there_is_left_to_the_job(finished, aws, run, tmp_path):
     here = {"checkpoints": tmp_path, "max_length": None}
-    training = sagemaker.train(aws, run, SETTINGS | here, spot=False, **GPU)
+    training = training_job.train(aws, run, SETTINGS | here, spot=False, **GPU)
     (request,) = finished.called("CreateTrainingJob")
     given = request["HyperParameters"]
     own = {key for key in given if not key.startswith("sagemaker_")}
@@ -146,7 +147,7 @@ def test_what_means_nothing_there_is_left_to_the_job(finished, aws, run, tmp_pat
     [("ml.g5.12xlarge", 1, False), ("ml.g5.xlarge", 2, True), ("ml.p9.big", 2, True)],
 )
 def test_torchrun_when_more_than_one_gpu_or_instance(aws, instance, instances, spot):
-    request = jobs.request(
+    request = training_job.request(
         aws, "n", {}, ["train"], instance=instance, instances=instances, spot=spot
     )
     assert request["HyperParameters"]["sagemaker_torch_distributed_enabled"] == "true"
@@ -155,7 +156,7 @@ def test_torchrun_when_more_than_one_gpu_or_instance(aws, instance, instances, s
 
 
 def test_the_source_is_the_library(tmp_path):
-    with tarfile.open(jobs.pack_source(tmp_path / "a.tar.gz")) as tar:
+    with tarfile.open(training_job.pack_source(tmp_path / "a.tar.gz")) as tar:
         names = set(tar.getnames())
         packed = tar.extractfile("gpt2news/split.py").read()
     assert packed == (ROOT / "lib" / "gpt2news" / "split.py").read_bytes()
@@ -181,7 +182,7 @@ def imported(source: str) -> set[str]:
 
 
 def test_the_training_container_installs_all_that_the_source_imports(tmp_path):
-    with tarfile.open(jobs.pack_source(tmp_path / "a.tar.gz")) as tar:
+    with tarfile.open(training_job.pack_source(tmp_path / "a.tar.gz")) as tar:
         tar.extractall(tmp_path, filter="data")
     open_files, read, others = [tmp_path / "train.py"], set(), set()
     while open_files:
@@ -230,7 +231,7 @@ def test_a_job_that_fails_says_why_and_shows_its_log(cloud, aws, run, capsys):
         sagemaker.SageMakerError,
         match=r"failed: AlgorithmError.*row 7: text is empty.*epoch 1/2 of the log",
     ):
-        sagemaker.train(aws, run, SETTINGS, **GPU)
+        training_job.train(aws, run, SETTINGS, **GPU)
     assert capsys.readouterr().out.count("  | epoch 1/2 of the log") == 1
     assert not run.path("model").exists()
 
@@ -242,7 +243,7 @@ def test_a_job_over_its_time_says_to_raise_the_hours(cloud, aws, run):
     with pytest.raises(
         sagemaker.SageMakerError, match=r"stopped: MaxRuntimeExceeded.*raise the hours"
     ):
-        sagemaker.train(aws, run, SETTINGS, **GPU)
+        training_job.train(aws, run, SETTINGS, **GPU)
 
 
 def test_quota_0_at_the_last_moment(cloud, aws, run):
@@ -253,13 +254,13 @@ def test_quota_0_at_the_last_moment(cloud, aws, run):
         sagemaker.SageMakerError,
         match=r"ResourceLimitExceeded.*ask for more in the Service Quotas console",
     ):
-        sagemaker.train(aws, run, SETTINGS, **GPU)
+        training_job.train(aws, run, SETTINGS, **GPU)
 
 
 def test_a_bucket_that_is_not_there(cloud, run, monkeypatch):
     monkeypatch.setenv("SAGEMAKER_BUCKET", "nowhere")
     with pytest.raises(sagemaker.SageMakerError, match=r"NoSuchBucket|bucket does not exist"):
-        sagemaker.train(sagemaker.connect(), run, SETTINGS, **GPU)
+        training_job.train(sagemaker.connect(), run, SETTINGS, **GPU)
     assert not cloud.called("CreateTrainingJob")
 
 
@@ -267,7 +268,7 @@ def test_a_job_without_an_artifact_keeps_the_old_model(cloud, aws, run):
     run.path("model").mkdir()
     run.path("model", "config.json").write_text("old")
     with pytest.raises(sagemaker.SageMakerError, match="left no model that we can fetch"):
-        sagemaker.train(aws, run, SETTINGS, **GPU)
+        training_job.train(aws, run, SETTINGS, **GPU)
     assert run.path("model", "config.json").read_text() == "old"
 
 
@@ -295,7 +296,7 @@ def test_ctrl_c_stops_the_job(running, aws, run, interruptible):
 
     running.after["CreateTrainingJob"] = interrupt_soon
     with pytest.raises(KeyboardInterrupt):
-        sagemaker.train(aws, run, SETTINGS, **GPU)
+        training_job.train(aws, run, SETTINGS, **GPU)
     assert len(running.called("StopTrainingJob")) == 1
     assert sagemaker.inventory(aws) == []
 
@@ -303,8 +304,9 @@ def test_ctrl_c_stops_the_job(running, aws, run, interruptible):
 def test_kill_9_stops_the_job(running, aws, run):
     """What a notebook's kernel gets when a cell takes longer than it may."""
     program = (
-        "import newscloud\nfrom gpt2news.run import Run\nnewscloud.jobs.POLL = 0.2\n"
-        f"newscloud.train(newscloud.connect(), Run('my_run'), {SETTINGS!r}, **{GPU!r})"
+        "import newscloud\nfrom gpt2news.run import Run, companion\n"
+        "training = companion('cloud', '03_finetune')\nnewscloud.jobs.POLL = 0.2\n"
+        f"training.train(newscloud.connect(), Run('my_run'), {SETTINGS!r}, **{GPU!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -336,7 +338,7 @@ def test_a_network_that_comes_and_goes_does_not_end_the_job(
         return describe(**arguments)
 
     monkeypatch.setattr(sagemaker_client, "describe_training_job", flaky)
-    assert sagemaker.train(aws, run, SETTINGS, **GPU)["epochs"] == 2
+    assert training_job.train(aws, run, SETTINGS, **GPU)["epochs"] == 2
     assert capsys.readouterr().out.count("no answer from AWS") == 2
 
 

@@ -4,7 +4,7 @@ It is no dependency of this project: it brings 18 packages, one of them to be co
 run when it is there:
     python -m venv tk
     tk/bin/pip install -c requirements.lock '.[notebooks]' \\
-        sagemaker-training==5.1.4 sagemaker-pytorch-training==3.0.0
+        sagemaker-training==5.1.1 sagemaker-pytorch-training==3.0.0
     SAGEMAKER_TOOLKIT=$PWD/tk/bin/python make test ARGS=tests/cloud/test_toolkit.py
 """
 
@@ -19,9 +19,9 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
+from cloud import training as training_job
 from gpt2news.explore import SAMPLE
 from gpt2news.run import ROOT
-from newscloud import jobs
 from newscloud.account import Account
 
 PYTHON = os.environ.get("SAGEMAKER_TOOLKIT")
@@ -41,7 +41,7 @@ SETTINGS = {
 
 @pytest.fixture
 def ml(tmp_path):
-    """`/opt/ml` as SageMaker fills it for a job that `jobs.request` asked for."""
+    """`/opt/ml` as SageMaker fills it for a job that `training_job.request` asked for."""
     base, channels = tmp_path / "ml", ["train", "val", "backbone"]
     for folder in (
         "input/config",
@@ -57,9 +57,11 @@ def ml(tmp_path):
     for file in (ROOT / "models" / "gpt2-mini").iterdir():
         shutil.copy(file, base / "input" / "data" / "backbone" / file.name)
     account = Account("us-east-1", "role", "bucket", None)
-    job = jobs.request(account, "job", SETTINGS, channels, instance="ml.g4dn.xlarge")
+    job = training_job.request(account, "job", SETTINGS, channels, instance="ml.g4dn.xlarge")
     wanted = job["HyperParameters"]
-    wanted["sagemaker_submit_directory"] = str(jobs.pack_source(tmp_path / "sourcedir.tar.gz"))
+    wanted["sagemaker_submit_directory"] = str(
+        training_job.pack_source(tmp_path / "sourcedir.tar.gz")
+    )
     write_config(base, "hyperparameters", wanted)
     write_config(
         base, "inputdataconfig", {channel: {"TrainingInputMode": "File"} for channel in channels}
