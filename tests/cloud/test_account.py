@@ -1,5 +1,7 @@
 """Each thing that can be missing gives its own sentence, before any money is spent."""
 
+import json
+import re
 import subprocess
 import sys
 
@@ -8,6 +10,7 @@ from aws_stand_in import refusal, refusal_in_xml
 
 import newscloud
 from cloud.preflight import preflight, require
+from gpt2news.run import ROOT
 from newscloud import TRAINING_IMAGE, SageMakerError, dollars
 from newscloud.account import REGISTRIES, WAYS_OUT, connect, explain, image_uri, mask
 
@@ -193,6 +196,11 @@ def test_nothing_heavy_is_loaded():
     assert done.stdout.strip() == "[]"
 
 
-def test_what_the_notebooks_call_is_there():
-    for name in newscloud.__all__:
-        assert hasattr(newscloud, name)
+@pytest.mark.parametrize("chapter", ["03_finetune as newscloud", "05_deploy as sagemaker"])
+def test_what_the_notebooks_call_is_there(chapter):
+    file, _, name = chapter.partition(" as ")
+    cells = json.loads((ROOT / "notebooks" / f"{file}.ipynb").read_text("utf-8"))["cells"]
+    code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    called = set(re.findall(rf"\b{name}\.(\w+)", code))
+    assert {"connect", "dollars"} <= called
+    assert [each for each in called if not hasattr(newscloud, each)] == []
