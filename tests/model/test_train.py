@@ -278,6 +278,11 @@ def test_two_processes_take_the_steps_of_one(splits, backbone, tmp_path):
                 step, rows = json.loads(line)
                 steps.setdefault(step, []).extend(row for row in rows if row >= 0)
         seen[name] = [sorted(steps[step]) for step in sorted(steps)]
+    turns = [
+        [len(json.loads(line)[1]) for line in file.read_text().splitlines()]
+        for file in tmp_path.glob("seen-two.*")
+    ]
+    assert turns[0] == turns[1], "as many texts at once in both"
     one, two = records["one"], records["two"]
     assert one["steps"] == two["steps"] == 24
     assert (one["processes"], two["processes"], two["texts_at_once"]) == (1, 2, 4)
@@ -286,3 +291,67 @@ def test_two_processes_take_the_steps_of_one(splits, backbone, tmp_path):
     assert first_epoch == list(range(61)), "each text once an epoch"
     # dropout draws differ between one process and two
     assert losses_of(one)[-1] == pytest.approx(losses_of(two)[-1], abs=0.1)
+
+
+# accelerate shards on GPUs; here its state says so of two processes on the CPU. `moved` has how
+# many weights go to a device, and when the first module is cut up.
+SHARDED = """
+import json, os, sys, torch
+from accelerate import Accelerator, utils
+from accelerate.state import AcceleratorState
+from torch.distributed import fsdp
+from gpt2news.finetune import __main__, trainer
+init, to, shard, moved = AcceleratorState.__init__, torch.nn.Module.to, fsdp.fully_shard, []
+gather = Accelerator.get_state_dict
+def sharding(self, *arguments, **options):
+    init(self, *arguments, **options)
+    if "fsdp_plugin" in options and self.distributed_type == utils.DistributedType.MULTI_CPU:
+        self.distributed_type = utils.DistributedType.FSDP
+        self.fsdp_plugin = options["fsdp_plugin"]
+def watch(self, *arguments, **options):
+    moved.append(sum(p.numel() for p in self.parameters()))
+    return to(self, *arguments, **options)
+def sharded(module, *arguments, **options):
+    moved.append("shard")
+    return shard(module, *arguments, **options)
+def gathered(self, model):
+    # From a GPU they are copied to the CPU; on it, torch leaves them as a promise.
+    return {name: value.clone() for name, value in gather(self, model).items()}
+AcceleratorState.__init__, torch.nn.Module.to, fsdp.fully_shard = sharding, watch, sharded
+Accelerator.get_state_dict = gathered
+trainer.ClassifierTrainer._save_checkpoint = lambda *_: None  # accelerate's own, for GPUs
+code = __main__.main(sys.argv[1:])
+with open(os.environ["SEEN"] + "." + os.environ["RANK"], "w") as file:
+    json.dump(moved, file)
+sys.exit(code)
+"""
+
+
+def test_under_fsdp_nothing_goes_to_a_device_before_it_is_a_share(splits, backbone, tmp_path):
+    script, out = tmp_path / "sharded.py", tmp_path / "model"
+    script.write_text(SHARDED)
+    options = ["--train", splits, "--backbone", backbone, *OPTIONS, "--out", out]
+    asked = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "SEEN": str(tmp_path / "moved")}
+    asked["FSDP_AUTO_WRAP_POLICY"] = "TRANSFORMER_BASED_WRAP"
+    done = run(script, *options, launcher=TORCHRUN, **asked)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for rank in ("0", "1"):
+        moved = json.loads(tmp_path.joinpath(f"moved.{rank}").read_text())
+        assert "shard" in moved
+        assert not [size for size in moved[: moved.index("shard")] if size], moved
+    # All shares are in the folder: it answers as the model that was watched.
+    record = json.loads((out / "training.json").read_text())
+    assert record["processes"] == 2
+    config = json.loads((out / "config.json").read_text())
+    assert config["architectures"] == ["GPT2ForSequenceClassification"]
+    val, model = split.read_split(splits)["val"], ft.Classifier(out)
+    truth = torch.tensor([model.topics.index(topic) for topic in val["topic"]])
+    logits = torch.from_numpy(model.logits(val["text"].tolist()))
+    loss = torch.nn.functional.cross_entropy(logits, truth)
+    assert float(loss) == pytest.approx(losses_of(record)[-1], abs=1e-3)
+
+
+def test_fsdp_that_cannot_be_is_said(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ValueError, match=r"needs several GPUs.*accelerate launch --use_fsdp"):
+        train(tmp_path / "model")

@@ -114,10 +114,10 @@ def read_config(folder: str | Path, revision: str | None = None):
     return AutoConfig.for_model(settings["model_type"]).from_dict(settings)
 
 
-def save_model(model: torch.nn.Module, folder: Path) -> None:
-    """In Hugging Face's layout: transformers answers alike, or refuses."""
+def save_model(model: torch.nn.Module, folder: Path, weights: dict | None = None) -> None:
+    """In Hugging Face's layout, with `weights` for its own: transformers answers alike."""
     try:
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
     except SafetensorError as error:
         raise OSError(f"the model could not be written: {error}") from error
     config, file = model.config, folder / "config.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from contextlib import nullcontext
@@ -70,11 +71,11 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
     watched.sort()  # little padding, and the order of validation changes nothing
     steps_an_epoch = -(-len(learning) // recipe.batch_size)
     arguments = _arguments(recipe, steps_an_epoch * recipe.epochs, dtype)
-    model.to(arguments.device)
     # With one process, what frozen blocks say of a text can be kept for all epochs.
     keeps = recipe.freeze > 0 and recipe.epochs > 1 and arguments.world_size == 1
     keeps = keeps and part.fits(model, learning.ids + watched.ids)
-    if keeps:
+    if keeps:  # else Trainer brings the model to its device, under FSDP a share of it
+        model.to(arguments.device)
         with torch.autocast(model.device.type, HALF.get(dtype), enabled=dtype in HALF):
             for texts in (learning, watched):
                 texts.states = part.keep_states(model, recipe.freeze, texts.ids)
@@ -102,6 +103,7 @@ def finetune(recipe: Recipe, splits: Path, out: Path, val: Path | None = None, s
             order=order,
         )
         trainer.remove_callback(PrinterCallback)
+        _check_sharding(trainer, recipe)
         if recipe.early_stopping:
             trainer.add_callback(EarlyStoppingCallback(recipe.early_stopping))
         _run(trainer, resumed)
@@ -199,6 +201,16 @@ def _arguments(recipe: Recipe, steps: int, dtype: str) -> TrainingArguments:
     return arguments
 
 
+def _check_sharding(trainer: ClassifierTrainer, recipe: Recipe) -> None:
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() != "true":
+        return
+    if not trainer.is_fsdp_enabled:
+        how = "accelerate launch --use_fsdp --num_processes 4 -m gpt2news.finetune …"
+        raise ValueError(f"FSDP is asked for, and needs several GPUs, a process each: {how}")
+    if recipe.lora:
+        raise ValueError("lora under FSDP: adapters need no sharding; leave one of them out")
+
+
 def _run(trainer: ClassifierTrainer, resumed: str | None) -> None:
     try:
         with quiet():
@@ -214,12 +226,15 @@ def _run(trainer: ClassifierTrainer, resumed: str | None) -> None:
 
 
 def _save(trainer: ClassifierTrainer, whole, tokenizer, out: Path, record: dict) -> None:
+    sharded = trainer.is_fsdp_enabled
+    # Each process has a share of the weights, and all bring theirs.
+    weights = trainer.accelerator.get_state_dict(trainer.model) if sharded else None
     if not trainer.args.should_save:
         return
     model = whole or trainer.accelerator.unwrap_model(trainer.model)
     model = model.merge_and_unload() if record["lora"] else model
     with atomic(out) as folder:
-        save_model(model.cpu(), folder)
+        save_model(model if sharded else model.cpu(), folder, weights)
         tokenizer.save_pretrained(folder)
         (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
         seal(folder)
