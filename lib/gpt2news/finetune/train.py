@@ -225,10 +225,16 @@ def _run(trainer: ClassifierTrainer, resumed: str | None) -> None:
         raise DivergedError("the validation loss is not a number; lower learning_rate")
 
 
+def _whole(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a model of which each process has a share; all must call this."""
+    shares = model.state_dict()
+    weights = {name: getattr(w, "full_tensor", w.detach)() for name, w in shares.items()}
+    return {name: weight.to("cpu", copy=True) for name, weight in weights.items()}
+
+
 def _save(trainer: ClassifierTrainer, whole, tokenizer, out: Path, record: dict) -> None:
     sharded = trainer.is_fsdp_enabled
-    # Each process has a share of the weights, and all bring theirs.
-    weights = trainer.accelerator.get_state_dict(trainer.model) if sharded else None
+    weights = _whole(trainer.model) if sharded else None
     if not trainer.args.should_save:
         return
     model = whole or trainer.accelerator.unwrap_model(trainer.model)
