@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 EXTRAS := notebooks,lab,serve,app,sagemaker,scale,dev
 STAMP := $(VENV)/.installed
 
-.PHONY: report demo site test lab app ship serve image bench results lint lock hashed clean help
+.PHONY: report demo site test lab app ship serve image bench ladder results lint lock hashed clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -84,6 +84,10 @@ image:
 
 bench: $(STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# The ladder: every rung, few labels and many, on BBC News and AG News; hours, goes on where it stopped.
+ladder: $(STAMP)
+	cd benchmarks && ../$(BIN)/python -m ladder $(ARGS)
 
 # make results RUNS="quick bbc" publishes these runs; without RUNS the tables are written again from what is published.
 results: $(STAMP)

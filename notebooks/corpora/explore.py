@@ -20,7 +20,15 @@ from newsserve.tables import Table, TableError, cell_of, fault_of
 RAW = ROOT / "data" / "raw"
 BBC_TOPICS = ("business", "entertainment", "politics", "sport", "tech")
 MIN_TEXTS_A_TOPIC = 10
-LABELS = {"sample": "topic", "bbc": "topic", "bbc-csv": "category"}  # their columns of labels
+# How the known corpora are read: their columns of texts and of labels, and their topics.
+LABELS = {
+    "sample": ("text", "topic", BBC_TOPICS),
+    "bbc": ("text", "topic", BBC_TOPICS),
+    "bbc-csv": ("text", "category", BBC_TOPICS),
+    "agnews": ("title+description", "class", ()),
+}
+# Of a file without a header whose labels are numbers: its columns, and what the numbers mean.
+NUMBERED = {"agnews": ("class,title,description", "World,Sports,Business,Sci/Tech")}
 
 
 class Source(NamedTuple):
@@ -41,6 +49,11 @@ SOURCES = {
         "bbc-text.csv",
         "https://storage.googleapis.com/dataset-uploader/bbc/bbc-text.csv",
         "fdaee0f7451cd8db2709d00e992886fe1c387ee332b8c7b7c1554ed3d3e3382e",
+    ),
+    "agnews": Source(
+        "ag_news_test.csv",
+        "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/test.csv",
+        "521465c2428ed7f02f8d6db6ffdd4b5447c1c701962353eb2c40d548c3c85699",
     ),
 }
 
@@ -130,9 +143,9 @@ def load(
     what should be known of how the file was read.
 
     Args:
-        name_or_path: `sample`, `bbc` (archive), `bbc-csv`, or a file that `newsserve.tables` reads.
-            A column `source_id` in it names the rows if it has no name twice; else they are
-            numbered from 1.
+        name_or_path: `sample`, `bbc` (archive), `bbc-csv`, `agnews`, or a file that
+            `newsserve.tables` reads. A column `source_id` in it names the rows if it has no name
+            twice; else they are numbered from 1.
         text_column, label_column: of the texts and of the topics, for a file; `a+b` joins two.
         column_names: for a CSV file without a header, with commas between.
         label_names: for labels that are numbers, with commas between, in the order of the numbers.
@@ -143,7 +156,9 @@ def load(
         CorpusError: no file, a fault in it, or too many rows that cannot be used.
     """
     path, known = locate(name_or_path), LABELS.get(str(name_or_path))
-    text, label = ("text", known) if known else (text_column, label_column)
+    text, label, topics = known or (text_column, label_column, ())
+    numbered = NUMBERED.get(str(name_or_path), (column_names, label_names))
+    column_names, label_names = numbered
     notes, names = [], []
     try:
         if known and path.suffix == ".zip":
@@ -167,7 +182,7 @@ def load(
     # The numbers of the library `datasets` begin with 0; those of others with 0 or 1.
     start = 0 if names or "0" in set(table["topic"]) else 1
     names = [name.strip() for name in label_names.split(",")] if label_names else names
-    allowed = BBC_TOPICS if known else [str(n) for n, _ in enumerate(names, start)]
+    allowed = topics or [str(n) for n, _ in enumerate(names, start)]
     if allowed:
         unknown = (table["wrong"] == "") & ~table["topic"].isin(allowed)
         table.loc[unknown, "wrong"] = f"unknown topic (not one of {', '.join(allowed)})"

@@ -18,7 +18,7 @@ from gpt2news.explore import (
     normalise,
     unread,
 )
-from gpt2news.run import companion
+from gpt2news.run import companion, sha256_of
 
 words_of = companion("words", "01_explore")
 
@@ -481,7 +481,30 @@ def test_a_relative_data_folder_counts_from_the_repository_too(tmp_path, monkeyp
     assert locate("bbc-csv") == tmp_path / "root" / "files" / "bbc-text.csv"
 
 
+def test_ag_news_has_no_header_and_numbers_for_topics(raw):
+    rows = [f'"{1 + i % 4}","Title {i}","What happened on day {i}"' for i in range(48)]
+    rows[7] = '"5","A fifth topic","that there is not"'
+    (raw / "ag_news_test.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    frame = load_corpus("agnews")
+    assert frame["text"][0] == "Title 0 What happened on day 0"
+    assert frame["topic"][:4].tolist() == ["World", "Sports", "Business", "Sci/Tech"]
+    (left_out,) = frame.attrs["left_out"]
+    assert "unknown topic (not one of 1, 2, 3, 4)" in left_out
+
+
 # --- the real thing -----------------------------------------------------------------------------
+
+
+def test_the_real_ag_news_has_four_topics_of_one_size(bbc_data, raw, monkeypatch):
+    if not (bbc_data / "ag_news_test.csv").exists():
+        pytest.skip("no ag_news_test.csv beside the BBC corpus")
+    monkeypatch.setenv("GPT2NEWS_DATA", str(bbc_data))
+    frame = load_corpus("agnews")
+    assert frame["topic"].value_counts().to_dict() == dict.fromkeys(
+        ["World", "Sports", "Business", "Sci/Tech"], 1900
+    )
+    assert frame.attrs["left_out"] == []
+    assert sha256_of(locate("agnews")) == corpora.SOURCES["agnews"].sha256
 
 
 def test_both_bbc_sources_are_the_same_texts(bbc_data, raw, monkeypatch):

@@ -51,6 +51,10 @@ METRICS = {
         "accuracy": {"value": 0.9617, "low": 0.9418, "high": 0.9719},
     },
     "mcnemar_p": 0.345,
+    "ladder": [
+        {"name": "the largest topic", "accuracy": INTERVAL, "milliseconds": 0.0},
+        {"name": "a <b>frozen</b> model", "accuracy": INTERVAL, "milliseconds": 12.3},
+    ],
     "verdict": "The fine-tuned model and the rival show no difference that n = 421 can prove.",
     "leaks": {"exact": 0, "near": 0, "named": []},
     "slices": [

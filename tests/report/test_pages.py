@@ -139,6 +139,14 @@ def test_a_sentence_is_told_only_where_its_condition_holds(index):
     assert "marked words moved" not in still
 
 
+def test_the_ladder_stands_on_the_index_and_names_are_no_markup(index):
+    page = index(METRICS)
+    assert "Would less have done?" in page
+    assert "a &lt;b&gt;frozen&lt;/b&gt; model, 12 ms a text" in page
+    assert "the largest topic, " not in page  # what costs nothing has no price
+    assert "Would less have done?" not in index({**METRICS, "ladder": None})
+
+
 def test_methods_and_p_values_wait_in_a_fold(index):
     page = index(METRICS)
     assert page.index("<details>") < page.index("McNemar")
