@@ -58,6 +58,7 @@ MASKS = {
 MASKS_LABELS = LORA_LABELS = 64  # a topic
 LORA_SEEDS = 5
 LORA_MODELS = ("gpt2-mini", "minilm")
+NEXT_MODELS = ("minilm", "smollm2")
 NEXT_DRAWS, NEXT_START, NEXT_STEP, NEXT_MOST = 10, 10, 10, 160
 
 
@@ -238,7 +239,7 @@ def which_next(say: Callable[[str], None]) -> None:
     for name in CORPORA:
         about = {"corpus": name, "start": NEXT_START, "step": NEXT_STEP, "draws": NEXT_DRAWS}
         store = Store(f"next-{name}", about)
-        for model in ("wordllama", "minilm", "smollm2"):
+        for model in NEXT_MODELS:
             try:
                 rows, _ = vectors(model, name)
             except MissingError as error:

@@ -305,6 +305,9 @@ def next_texts(corpora: dict[str, str] = CORPORA, folder: Path = RESULTS) -> str
 # --- the ladder of a run --------------------------------------------------------------------------
 
 
+COSTS = ("trained", "seconds", "megabytes", "milliseconds")
+
+
 def rung(name: str, says, truth, rival_says, costs: dict) -> dict:
     """One rung of a run, for metrics.json.
 
@@ -325,7 +328,7 @@ def rung(name: str, says, truth, rival_says, costs: dict) -> dict:
         "name": name,
         "accuracy": wilson(right.sum(), len(truth)),
         "macro_f1": float(f1_score(truth, says, average="macro", zero_division=0)),
-        **costs,
+        **{key: costs[key] for key in COSTS},
         "only_here": here,
         "only_linear": there,
         "mcnemar_p": None if name == BASELINE else p,

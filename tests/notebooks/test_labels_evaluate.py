@@ -170,7 +170,7 @@ def climbed(says, rival=None):
 
 
 def test_a_rung_counts_what_one_alone_has_right():
-    one = labels.rung("x", ["a"] * 40, TRUTH, TRUTH, FREE)
+    one = labels.rung("x", ["a"] * 40, TRUTH, TRUTH, {**FREE, "accuracy": 0.1})
     assert (one["only_here"], one["only_linear"]) == (0, 20)
     assert one["mcnemar_p"] == pytest.approx(2 / 2**20)
     assert one["accuracy"]["value"] == 0.5
