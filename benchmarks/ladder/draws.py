@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gpt2news import explore, split
-from gpt2news.run import Run
+from gpt2news.run import Run, companion
 
 PER_TOPIC = (2, 4, 8, 16, 32, 64)
 # AG News' profile keeps 1,000 rows to learn from; the ladder tunes nothing, so it uses them all.
@@ -30,6 +30,9 @@ class Draw:
     test: np.ndarray
 
 
+earlier = companion("earlier", "02_split")
+
+
 @cache
 def corpus(name: str) -> pd.DataFrame:
     """The texts of a corpus, as chapter 01 reads them."""
@@ -39,7 +42,7 @@ def corpus(name: str) -> pd.DataFrame:
 @cache
 def draw(name: str, seed: int) -> Draw:
     """The split that chapter 02 makes under the profile `name` with this seed: leak-free."""
-    texts, settings = corpus(name), Run(name).settings("02_split")
+    texts, settings = corpus(name), earlier.settings(Run(name), "02_split")
     parts = split.split_corpus(texts, seed, settings["val_share"], settings["test_share"])["split"]
     random = np.random.default_rng(seed)
     learn = random.permutation(np.flatnonzero(parts.isin(LEARNS[name])))

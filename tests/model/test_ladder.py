@@ -26,7 +26,7 @@ def corpus(monkeypatch, tmp_path):
     frame = pd.DataFrame(rows, columns=["text", "topic", "source_id"])
     monkeypatch.setattr(draws.explore, "load_corpus", lambda name: frame)
     shares = {"val_share": 0.1, "test_share": 0.4}
-    monkeypatch.setattr(draws.Run, "settings", lambda self, chapter: shares)
+    monkeypatch.setattr(draws.earlier, "settings", lambda run, chapter: shares)
     monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path / "reports"))
     monkeypatch.setattr(store, "RESULTS", tmp_path / "results")
     caches = (draws.corpus, draws.draw, vectors.vectors, studies.linear_says)
