@@ -174,13 +174,18 @@ def masks() -> str:
     return by_row("masks", "row", extra)
 
 
+def _peak(some: pd.DataFrame, _) -> str:
+    known = some["peak_mb"].dropna()
+    return f"{known.iloc[0]:.0f}" if len(known) else "–"
+
+
 def lora(model: str) -> str:
     """Which weights learn."""
     extra = {
         "against all weights": against("how", "all"),
         "trained": lambda some, _: f"{some['trained'].iloc[0] / some['parameters'].iloc[0]:.2%}",
         "core seconds to learn": lambda some, _: f"{some['fit'].median():.0f}",
-        "peak memory, MB": lambda some, _: f"{some['peak_mb'].median():.0f}",
+        "peak memory, MB": _peak,
         "reload differs by": lambda some, _: f"{some['reload_differs'].max():.1g}",
     }
     return by_row(f"lora-{model}", "how", extra)
