@@ -174,6 +174,11 @@ def masks() -> str:
     return by_row("masks", "row", extra)
 
 
+def _reload(some: pd.DataFrame, _) -> str:
+    known = some["reload_differs"].dropna()
+    return f"{known.max():.1g}" if len(known) else "–"
+
+
 def _peak(some: pd.DataFrame, _) -> str:
     known = some["peak_mb"].dropna()
     return f"{known.iloc[0]:.0f}" if len(known) else "–"
@@ -186,7 +191,7 @@ def lora(model: str) -> str:
         "trained": lambda some, _: f"{some['trained'].iloc[0] / some['parameters'].iloc[0]:.2%}",
         "core seconds to learn": lambda some, _: f"{some['fit'].median():.0f}",
         "peak memory, MB": _peak,
-        "reload differs by": lambda some, _: f"{some['reload_differs'].max():.1g}",
+        "reload differs by": _reload,
     }
     return by_row(f"lora-{model}", "how", extra)
 
