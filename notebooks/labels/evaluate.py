@@ -128,9 +128,10 @@ LOOKS = {
 
 def figure(tables: dict[str, pd.DataFrame]) -> tuple[plt.Figure, str]:
     """Accuracy against labels, a band a rung, a panel a corpus; and the text alternative."""
-    made, axes = plt.subplots(1, len(tables), figsize=(4.9 * len(tables), 4.4), squeeze=False)
+    # One under the other: beside each other they are wider than a page's column.
+    made, axes = plt.subplots(len(tables), 1, figsize=(7.2, 4.2 * len(tables)), squeeze=False)
     told = []
-    for axis, (corpus, table) in zip(axes[0], tables.items(), strict=True):
+    for axis, (corpus, table) in zip(axes[:, 0], tables.items(), strict=True):
         for rung, (colour, line) in LOOKS.items():
             sizes = sorted(table.loc[table["rung"] == rung, "labels"].unique())
             if not sizes:
@@ -144,7 +145,7 @@ def figure(tables: dict[str, pd.DataFrame]) -> tuple[plt.Figure, str]:
         ticks = sorted(table.loc[table["rung"] == LINEAR, "labels"].unique())
         axis.set_xticks(ticks, [f"{n:,}" for n in ticks], rotation=45)
         axis.minorticks_off()
-    axes[0][0].set_ylabel("test accuracy")
+        axis.set_ylabel("test accuracy")
     axes[0][0].legend(fontsize=7.5, loc="lower right")
     return made, "Test accuracy against labels. " + "; ".join(told) + "."
 
@@ -370,6 +371,7 @@ def rungs_figure(ladder: list[dict]) -> tuple[plt.Figure, str]:
         axis.annotate(name, (cost, score["value"]), xytext=(7, 5), **place)
         told.append(f"{name} {score['value']:.3f} at {cost:.2g} ms")
     axis.set(xscale="log", xlabel="milliseconds a text (0.01: or less)", ylabel="test accuracy")
+    axis.xaxis.set_major_formatter("{x:g}")  # matplotlib's own is a formula, and none is set here
     axis.margins(x=0.3)
     return made, "Test accuracy against milliseconds a text: " + "; ".join(told) + "."
 
@@ -379,9 +381,9 @@ def rungs_told(ladder: list[dict], n: int) -> str:
     others = [one for one in ladder if one["mcnemar_p"] is not None]
     rival = next(one for one in ladder if one["mcnemar_p"] is None)
     sure = [one for one in others if one["mcnemar_p"] < 0.05]
-    over = [plain(o["name"], markup=True) for o in sure if o["only_here"] > o["only_linear"]]
-    under = [plain(o["name"], markup=True) for o in sure if o["only_here"] < o["only_linear"]]
-    level = [plain(o["name"], markup=True) for o in others if o not in sure]
+    over = [plain(o["name"], 60, markup=True) for o in sure if o["only_here"] > o["only_linear"]]
+    under = [plain(o["name"], 60, markup=True) for o in sure if o["only_here"] < o["only_linear"]]
+    level = [plain(o["name"], 60, markup=True) for o in others if o not in sure]
     told = []
     if over:
         told.append(f"above {BASELINE}: {listed(over)}")
