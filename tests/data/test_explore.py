@@ -306,11 +306,11 @@ def test_a_long_text_costs_no_more_than_its_reading(tmp_path):
     frame = table()
     frame.loc[0, "text"] = "caf\u00e9 \u0442\u0435\u043a\u0441\u0442 " * 600_000  # 8 MB
     frame.to_csv(tmp_path / "news.csv", index=False)
-    began = time.monotonic()
+    began = time.process_time()
     corpus = load_corpus(tmp_path / "news.csv")
     assert not unread(corpus["text"][1])
     assert unread(corpus["text"][0])
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 10  # of processor; quadratic would be minutes
 
 
 def test_an_unknown_name_lists_the_known_ones():
