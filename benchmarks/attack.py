@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -224,15 +225,30 @@ def flood(seconds: float, bare: bool = False) -> dict:
                 return found
 
 
+def besiege(port: int, seconds: float) -> None:
+    """All attackers, in a process of their own: what they cost is not the honest ones' time."""
+
+    async def all_of_them() -> None:
+        await asyncio.wait(map(asyncio.create_task, attackers(port, time.monotonic() + seconds)))
+
+    asyncio.run(all_of_them())
+
+
 async def _flood(port: int, seconds: float) -> dict:
+    enemy = multiprocessing.Process(target=besiege, args=(port, seconds), daemon=True)
+    enemy.start()
+    try:
+        return await _watched(port, seconds)
+    finally:
+        enemy.kill()
+        enemy.join()
+
+
+async def _watched(port: int, seconds: float) -> dict:
     until, seen = time.monotonic() + seconds, Counter()
     waits, checks = [], []
     work = [honest(port, until, seen, waits) for _ in range(HONEST)]
-    work += [pings(port, until, checks), *attackers(port, until)]
-    running_now = [asyncio.create_task(job) for job in work]
-    await asyncio.gather(*running_now[: HONEST + 1])
-    for task in running_now:
-        task.cancel()
+    await asyncio.gather(*work, pings(port, until, checks))
     return {
         "honest": dict(seen),
         "lost": sum(n for status, n in seen.items() if status != 200),

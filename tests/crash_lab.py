@@ -23,6 +23,8 @@ def _is_write(event: str, args: tuple, root: str) -> bool:
         return False
     if event == "open" and not (isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)):
         return False
+    if (event == "os.mkdir") == os.path.lexists(args[0]) and event in ("os.mkdir", "os.remove"):
+        return False  # a folder that is there, a file that is not: nothing changes
     return os.fspath(args[0]).startswith(root)
 
 

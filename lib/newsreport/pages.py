@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import nbformat
+from filelock import FileLock
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
@@ -107,7 +108,10 @@ def write_list(root: Path | None = None) -> Path:
         page = file.with_name("index.html").exists()
         known = {"started": "", "chapters": {}, **read_json(file)}
         runs.append({**known, "name": file.parent.name, "m": metrics, "page": page})
-    _write(root / "index.html", TEMPLATES.get_template("runs.html.j2").render(runs=runs))
+    with FileLock(root / ".index.html.lock"):
+        for left in root.glob(".index.*.part.html"):  # of a run that was killed just here
+            left.unlink()
+        _write(root / "index.html", TEMPLATES.get_template("runs.html.j2").render(runs=runs))
     return root / "index.html"
 
 

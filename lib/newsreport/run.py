@@ -65,6 +65,7 @@ def run_report(
     try:
         with FileLock(reports_root() / f".{name}.lock", timeout=0):
             files.sweep(run.folder)
+            write_list()  # sweeps beside the runs
             record = _run_chapters(run, profile, fresh, corpora, say)
             write_cards(run)
             render_run(run, record)

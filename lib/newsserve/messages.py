@@ -14,7 +14,6 @@ One text is answered by one object, several by a list in the same order. `answer
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from itertools import islice
@@ -67,8 +66,8 @@ def read(
             raise BadRequestError(f"more than {most} texts in a request, or too much beside them")
         # AWS's batch transform sends lines under the name of JSON.
         if kind == LINES or re.search(r"\}[^\S\n]*\n\s*\{", text):
-            lines = (line for line in io.StringIO(text) if line.strip())
-            content = [json.loads(line) for line in islice(lines, most + 1)]
+            lines = re.finditer(r"\S[^\n]*", text)
+            content = [json.loads(line.group()) for line in islice(lines, most + 1)]
         else:
             content = json.loads(text)
     except BadRequestError:

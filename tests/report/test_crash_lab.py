@@ -1,7 +1,8 @@
-"""Published results and the site under faults: each ends in the same files, or in one clear
-sentence. Of a report, each changed byte is found."""
+"""The runner, the published results and the site under faults: each ends in the same files, or in
+one clear sentence."""
 
 import json
+import shutil
 
 import nbformat
 import pytest
@@ -10,7 +11,7 @@ from made_up_run import METRICS, RECORD
 import crash_lab
 import publish
 import website
-from gpt2news.run import CHAPTERS
+from gpt2news.run import CHAPTERS, damage
 from newsreport import __main__ as cli
 from newsreport import pages
 from newsreport import run as runner
@@ -73,6 +74,53 @@ def job(tiny, monkeypatch):
             raise ValueError("\n".join(lines))
 
     return report
+
+
+def result(folder) -> dict:
+    """What the run left, whole, without the times in it."""
+    assert damage(folder) == []
+    assert damage(folder / "model") == []
+    left = crash_lab.content(folder)
+    every = crash_lab.content(folder.parent)
+    assert not [name for name in every if ".part" in name or name.endswith(".old")]
+    record, metrics = json.loads(left.pop("run.json")), json.loads(left.pop("metrics.json"))
+    assert [state["status"] for state in record["chapters"].values()] == ["done", "done"]
+    del metrics["seconds"], left["files.json"], left["index.html"]
+    return {**left, "metrics": metrics}
+
+
+def test_a_fault_at_every_write_of_a_report(job, tiny):
+    job()
+    folder, struck = tiny.reports / "p", 0
+    wanted = result(folder)
+    assert json.loads((folder / "files.json").read_text())["splits/train.csv"]["rows"] == 2
+
+    def reset():
+        shutil.rmtree(tiny.reports, ignore_errors=True)
+
+    for place in crash_lab.strikes(job, tiny.reports, reset):
+        job()
+        assert result(folder) == wanted, place
+        struck += 1
+    print(f"report: {struck} strikes")
+    assert struck > 60
+
+
+def test_every_file_of_a_finished_report_cut_short(job, tiny):
+    job()
+    folder, cut = tiny.reports / "p", 0
+    wanted = result(folder)
+    kept = tiny.reports.with_name("kept")
+    shutil.copytree(folder, kept)
+    for path, how in crash_lab.truncations(kept):
+        shutil.rmtree(folder)
+        shutil.copytree(kept, folder)
+        assert damage(folder), (path, how)
+        job()
+        assert result(folder) == wanted, (path, how)
+        cut += 1
+    print(f"report: {cut} files cut")
+    assert cut >= 30
 
 
 def test_one_byte_of_any_file_of_a_report_is_found(job, tiny, capsys):
