@@ -64,7 +64,7 @@ def test_a_fault_at_every_write(job, wanted):
         assert result(job) == wanted, place
         struck += 1
     print(f"training: {struck} strikes")
-    assert struck > 35
+    assert struck > 30
 
 
 @pytest.mark.parametrize("size", [0, 500, 20_000, 60_000])
