@@ -29,6 +29,7 @@ from gpt2news.explore import (
     unread,
 )
 from gpt2news.run import ROOT, atomic, reports_root
+from gpt2news.split import PARTS, duplicate_groups
 from newsreport import profiles
 from newsreport.gates import ReportError
 from newsserve.forms import KNOWN
@@ -37,6 +38,7 @@ from sentences import count
 
 LOOKED_AT = 2000  # rows by which columns, scripts and languages are judged
 SHOWN = 5  # of a list
+COMPARED_AT_MOST = 20_000  # texts; each is held against all others
 SIGN = re.compile(f"[{UNSPACED}]")  # stands for a word
 TWICE = re.compile("[ÂÃ][\u0080-\u00bf]|â€[\u0080-\u2122]")  # UTF-8, decoded by another
 FREE_GB = 5  # a run with GPT-2 leaves about two
@@ -189,7 +191,24 @@ def file(data: str, given: dict) -> tuple[list[str], dict, pd.DataFrame | None, 
     more = f" and {len(counts) - 10:,} more" if len(counts) > 10 else ""
     said.append(f"Labels: {listed}{more}.")
     said += oddities(corpus["topic"])
+    said += once_copies_are_out(corpus)
     return said, reading, corpus, ""
+
+
+def once_copies_are_out(corpus: pd.DataFrame) -> list[str]:
+    """Topics of which too few texts are left for the three parts of chapter 02."""
+    if len(corpus) > COMPARED_AT_MOST:
+        return []
+    first = ~pd.Series(duplicate_groups(corpus["text"].tolist())).duplicated().to_numpy()
+    left = corpus[first]["topic"].value_counts()
+    short = [f"{one_line(topic)!r} has {n}" for topic, n in left.items() if n < len(PARTS)]
+    if not short:
+        return []
+    still = f"Once near copies are out, {first.sum():,} of {len(corpus):,} texts are left"
+    return [
+        f"{still}: {', '.join(short[:SHOWN])}. Chapter 02 needs {len(PARTS)} different texts of "
+        "each topic: add some, or leave the topic out."
+    ]
 
 
 def one_line(topic: str) -> str:

@@ -34,6 +34,20 @@ def test_labels_that_are_not_odd(labels):
     assert doctor.oddities(pd.Series(labels)) == []
 
 
+def corpus_of(**texts: list[str]) -> pd.DataFrame:
+    rows = [(text, topic) for topic, some in texts.items() for text in some]
+    return pd.DataFrame(rows, columns=["text", "topic"])
+
+
+def test_a_topic_that_is_all_copies_is_said_before_chapter_02_stops():
+    different = ["one bank", "two banks", "three banks", "four banks"]
+    copied = ["the very same words on day one here"] * 4
+    (said,) = doctor.once_copies_are_out(corpus_of(money=different, sport=copied))
+    assert said.startswith("Once near copies are out, 5 of 8 texts are left: 'sport' has 1.")
+    assert doctor.once_copies_are_out(corpus_of(money=different, sport=["a", "b", "c"])) == []
+    assert doctor.once_copies_are_out(corpus_of(money=different)) == []
+
+
 def test_languages_are_told_by_small_words():
     texts = {
         "English": "The bank said that it was in for a loss",
