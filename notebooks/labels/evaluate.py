@@ -344,12 +344,12 @@ def rungs_table(ladder: list[dict]) -> pd.DataFrame:
         rows.append({
             "rung": one["name"],
             "accuracy": round(one["accuracy"]["value"], 3),
-            "95 % interval": f"{low:.3f} to {high:.3f}",
+            "95 % interval": f"{low:.2f} to {high:.2f}",
             "macro F1": round(one["macro_f1"], 3),
-            "numbers that learn": "?" if one["trained"] is None else f"{one['trained']:,}",
-            "seconds to learn": _short(one["seconds"]),
+            "trained": "?" if one["trained"] is None else f"{one['trained']:,}",
+            "seconds": _short(one["seconds"]),
             "MB": _short(one["megabytes"]),
-            "ms a text": _short(one["milliseconds"]),
+            "ms": _short(one["milliseconds"]),
         })  # fmt: skip
     return pd.DataFrame(rows)
 

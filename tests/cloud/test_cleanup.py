@@ -52,7 +52,8 @@ import sys
 from pathlib import Path
 import newscloud
 from gpt2news.run import companion
-newscloud.jobs.POLL = 0.05
+from newscloud import jobs
+jobs.POLL = 0.05
 with companion("cloud", "05_deploy").endpoint(newscloud.connect(), Path(sys.argv[1]), "my run"):
     print("up", flush=True)
     sys.stdin.read()

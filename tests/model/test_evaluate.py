@@ -28,7 +28,7 @@ def typed(*ids: str, **given) -> dict:
     """What these cells of the notebook leave, run with `given` in the place of the others."""
     quiet = {"show": Quiet(), "say": Quiet(), "display": print, "Markdown": str}
     variables = {"np": np, "pd": pd, "evaluate": evaluate, "explore": explore, "split": split}
-    variables["scoring"] = scoring
+    variables |= {"scoring": scoring, "words": companion("words", "04_evaluate")}
     variables |= quiet | {"binomtest": binomtest, **given}
     for cell in CELLS:
         if cell.id in ids:

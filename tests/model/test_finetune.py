@@ -1,6 +1,6 @@
 """The section `model` of metrics.json."""
 
-from gpt2news import finetune as ft
+from gpt2news.run import companion
 
 TRAINING = {
     "parameters": 7, "max_length": 256, "pooling": "last", "backbone": "models/gpt2-mini",
@@ -9,9 +9,10 @@ TRAINING = {
 
 
 def test_the_summary_says_from_scratch_and_keeps_the_job():
-    assert ft.summary(TRAINING, {})["name"] == "gpt2-mini"
+    summary = companion("records", "03_finetune").summary
+    assert summary(TRAINING, {})["name"] == "gpt2-mini"
     job = {**TRAINING, "from_scratch": True, "job": {"usd": 0.1}}
-    made = ft.summary(job, {"freeze": 2})
+    made = summary(job, {"freeze": 2})
     assert (made["name"], made["options"], made["job"]) == (
         "from scratch",
         {"freeze": 2},

@@ -207,8 +207,8 @@ def test_the_table_the_figure_and_the_fold_of_a_run():
 def test_unknown_costs_are_shown_as_unknown():
     costs = {**FREE, "trained": None, "seconds": None}
     rows = labels.rungs_table([labels.rung("x", TRUTH, TRUTH, TRUTH, costs)])
-    assert rows["seconds to learn"].tolist() == ["?"]
-    assert rows["numbers that learn"].tolist() == ["?"]
+    assert rows["seconds"].tolist() == ["?"]
+    assert rows["trained"].tolist() == ["?"]
 
 
 def test_a_model_that_is_not_here_is_named_with_its_command(tmp_path):

@@ -58,6 +58,7 @@ def keyword_model(tmp_path_factory):
         learning_rate=5e-3,
         max_length=32,
         pooling="mean",
+        dtype="fp32",  # the same on every machine
     )
     finetune.finetune(recipe, folder, folder / "model", say=lambda _: None)
     return finetune.Classifier(folder / "model"), frame[frame["topic"] != "other"]
