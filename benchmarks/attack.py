@@ -103,6 +103,7 @@ def attackers(port: int, until: float) -> list:
         writer.write(post(b"x" * LARGE)[:100_000])
         for _ in range(60):
             writer.write(b"x")
+            await writer.drain()
             await asyncio.sleep(1)
         writer.close()
 
