@@ -82,9 +82,10 @@ def training_curves(histories: dict[str, list[dict]]) -> plt.Figure:
             train["epoch"], train["loss"], color=colour, alpha=0.45, label=f"{name}, training"
         )
         left.plot(val["epoch"], val["eval_loss"], label=f"{name}, validation", **look)
-        right.plot(val["epoch"], val["eval_accuracy"], label=name, **look)
+        right.plot(val["epoch"], val["eval_accuracy"], **look)
     left.set(title="loss", xlabel="epoch", ylabel="cross-entropy", ylim=(0, None))
     right.set(title="validation accuracy", xlabel="epoch", ylim=(None, 1.005))
-    left.legend(fontsize=9)
-    right.legend(fontsize=9, loc="lower right")
+    # One legend for both, outside: four lines leave no corner free.
+    lines = left.get_legend_handles_labels()
+    figure.legend(*lines, fontsize=9, loc="outside lower center", ncols=2)
     return figure

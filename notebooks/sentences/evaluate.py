@@ -368,7 +368,7 @@ def slices(table: pd.DataFrame, score: float, small: int) -> str:
     low = large["value"].min()
     grey = grey if len(large) < len(table) else ""
     if len(large) == 1:
-        text = f"only {listed(names)} has {small} texts or more: "
+        text = f"only one slice has {small} texts or more, {listed(names)}: "
         text += f"{low:.2f}, against {score:.2f} on all texts."
     elif len(worst) == len(large):
         text = f"the slices of {small} texts or more are equal, {low:.2f} each."

@@ -41,9 +41,23 @@ def test_word_by_word_is_a_line_a_topic_and_names_eight_at_most(topics):
 
 
 def test_a_curve_for_each_history():
-    left, right = figures.training_curves({"pretrained": HISTORY, "from scratch": HISTORY}).axes
-    assert len(left.lines) == 4
-    assert [text.get_text() for text in right.get_legend().get_texts()] == [
-        "pretrained",
-        "from scratch",
+    figure = figures.training_curves({"pretrained": HISTORY, "from scratch": HISTORY})
+    left, right = figure.axes
+    assert (len(left.lines), len(right.lines)) == (4, 2)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "pretrained, training",
+        "pretrained, validation",
+        "from scratch, training",
+        "from scratch, validation",
     ]
+
+
+def test_no_curve_lies_under_the_legend():
+    figure = figures.training_curves({"pretrained": HISTORY, "from scratch": HISTORY})
+    figure.set_layout_engine("constrained")  # as `show.style` sets it
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    for axis in figure.axes:
+        assert axis.get_legend() is None
+        assert not legend.get_window_extent().overlaps(axis.get_tightbbox())

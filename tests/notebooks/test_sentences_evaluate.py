@@ -319,7 +319,7 @@ def test_no_slice_is_large_enough():
 
 def test_one_slice_of_enough_texts_is_not_the_weakest_of_anything():
     told = say.slices(slices_of(("border", "clear", 37, 0.92), ("topic", "a", 5, 0.2)), 0.9, 20)
-    assert "only border: clear (n = 37) has 20 texts or more: 0.92, against 0.90" in told
+    assert "only one slice has 20 texts or more, border: clear (n = 37): 0.92, against 0.90" in told
     assert "weak" not in told
     assert "Grey rows" in told
 
