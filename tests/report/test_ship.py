@@ -65,3 +65,9 @@ def test_what_is_shipped_can_be_served(shipped, tmp_path):
     assert names == {path.name for path in ship.OUT.iterdir()}
     (answer,) = Predictor(tmp_path / "shipped")(["The striker scored twice."])
     assert answer.topic == "sport"
+
+
+def test_the_shipped_model_holds_no_path_of_a_machine():
+    graph = (ship.OUT / "model.int8.onnx").read_bytes()
+    assert b"site-packages" not in graph
+    assert b"/lib/" not in graph
