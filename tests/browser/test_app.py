@@ -116,11 +116,12 @@ def test_a_text_of_ones_own(app, visit):
     article.fill("The <script>alert(1)</script> striker scored twice in the final minutes.")
     button.click()
     page.get_by_text("So short a text").wait_for()
-    page.get_by_text("Key:").wait_for()
-    assert "<script>alert(1)</script>" in page.locator(".g-words").inner_text()
+    # The words of the answer before stand there until these are drawn.
+    page.locator(".g-words", has_text="<script>alert(1)</script>").wait_for()
     article.fill(" ".join([EXAMPLES["a vote"]] * 15))
     button.click()
     page.get_by_text("longer than the model reads").wait_for()
+    page.get_by_test_id("stAlert").filter(has_text="politics, ").wait_for()
     assert verdict_on(page).startswith("politics, ")
 
 
