@@ -165,15 +165,20 @@ def optimiser_of(sorter: Sorter, setup: Setup, steps: int):
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, share)
 
 
+def ready(sorter: Sorter, setup: Setup, texts: list[str], labels: np.ndarray) -> tuple:
+    """Token ids, topics (n,), the rows of each step, optimiser and schedule; dropout is on."""
+    ids, truth = encoded(setup, texts), torch.as_tensor(labels)
+    turns = list(_orders(len(ids), setup))
+    sorter.train()
+    return ids, truth, turns, *optimiser_of(sorter, setup, len(turns))
+
+
 def train(setup: Setup, texts: list[str], labels: np.ndarray, topics: int) -> Sorter:
     """A sorter that has learned from texts with (n,) numbers of topics as labels."""
     torch.set_num_threads(1)  # so that its seconds are those of one core
     set_seed(setup.seed)
     sorter = choose(Sorter(setup, topics), setup.how)
-    ids, truth = encoded(setup, texts), torch.as_tensor(labels)
-    turns = list(_orders(len(ids), setup))
-    optimiser, schedule = optimiser_of(sorter, setup, len(turns))
-    sorter.train()
+    ids, truth, turns, optimiser, schedule = ready(sorter, setup, texts, labels)
     for rows in turns:
         with autocast():
             said = sorter(*batch_of(ids, rows))
@@ -194,10 +199,7 @@ def contrast(setup: Setup, texts: list[str], labels: np.ndarray, topics: int) ->
     torch.set_num_threads(1)  # so that its seconds are those of one core
     set_seed(setup.seed)
     sorter = Sorter(setup, topics)
-    ids, truth = encoded(setup, texts), torch.as_tensor(labels)
-    turns = list(_orders(len(ids), setup))
-    optimiser, schedule = optimiser_of(sorter, setup, len(turns))
-    sorter.train()
+    ids, truth, turns, optimiser, schedule = ready(sorter, setup, texts, labels)
     for rows in turns:
         with autocast():
             found = normalize(sorter.vectors(*batch_of(ids, rows)).float(), dim=1)
