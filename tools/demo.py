@@ -50,7 +50,7 @@ def build(name: str) -> Path:
 def page(run: Run, topics: list[str]) -> str:
     """The HTML around the script and the data."""
     m = run.metrics
-    model, score = m["model"], m["test"]["accuracy"]
+    model, score = m["model"], m["deploy"]["accuracy_int8"]  # of the file that the page runs
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(DEMO),
         autoescape=True,
@@ -58,7 +58,7 @@ def page(run: Run, topics: list[str]) -> str:
         trim_blocks=True,
     )
     style = TEMPLATES.get_template("style.css").render() + (DEMO / "try.css").read_text("utf-8")
-    right = f"{round(score['value'] * m['test']['n'])} of {m['test']['n']}"
+    right = f"{round(score * m['test']['n'])} of {m['test']['n']}"
     return environment.get_template("try.html.j2").render(
         name=run.name,
         about=f"{model['name']}, {model['parameters'] / 1e6:.0f} million weights",

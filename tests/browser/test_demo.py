@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 import demo
+from gpt2news.run import Run
 from newsserve.predictor import Predictor
 
 ASK_ALL = """async (texts) => {
@@ -48,6 +49,15 @@ def built(quick, tmp_path_factory):
                 pytest.skip(f"npm cannot fetch what the page needs: {error}")
             raise
     return folder
+
+
+def test_its_score_is_that_of_the_file_it_runs(quick, tmp_path, monkeypatch):
+    monkeypatch.setenv("GPT2NEWS_REPORTS", str(tmp_path))
+    (tmp_path / "quick").mkdir()
+    shutil.copy(quick / "metrics.json", tmp_path / "quick" / "metrics.json")
+    run = Run("quick")
+    run.save_metrics(deploy={**run.metrics["deploy"], "accuracy_int8": 0.02})
+    assert "gets 1 of 50 right" in demo.page(run, ["a", "b"])
 
 
 @pytest.fixture
